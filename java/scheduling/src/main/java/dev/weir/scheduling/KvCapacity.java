@@ -1,0 +1,32 @@
+package dev.weir.scheduling;
+
+/**
+ * The KV memory that a scheduler manages.
+ *
+ * @param blocks blocks of the pool, at least 1
+ * @param blockSize tokens a block, at least 1
+ * @param swapBlocks blocks of host swap space, 0 if there is none
+ */
+public record KvCapacity(long blocks, int blockSize, long swapBlocks) {
+  public KvCapacity {
+    if (blocks < 1) {
+      throw new IllegalArgumentException("blocks is " + blocks + ", must be at least 1");
+    }
+    if (blockSize < 1) {
+      throw new IllegalArgumentException("blockSize is " + blockSize + ", must be at least 1");
+    }
+    if (swapBlocks < 0) {
+      throw new IllegalArgumentException("swapBlocks is " + swapBlocks + ", must not be negative");
+    }
+  }
+
+  /** Blocks that {@code tokens} tokens of one sequence take. */
+  public long blocksFor(long tokens) {
+    return (tokens + blockSize - 1) / blockSize;
+  }
+
+  /** Capacity of the pool in tokens, if every block is full. */
+  public long tokens() {
+    return blocks * blockSize;
+  }
+}
