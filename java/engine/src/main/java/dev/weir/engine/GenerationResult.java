@@ -1,0 +1,24 @@
+package dev.weir.engine;
+
+import java.util.List;
+
+/**
+ * A generation that has ended.
+ *
+ * @param promptIds token ids of the prompt
+ * @param ids generated token ids; the end-of-sequence token is not among them unless {@link
+ *     GenerationRequest#ignoreEos()}
+ * @param text generated text, up to the stop string if one came; the prompt is not part of it
+ * @param tokens as they were delivered, one for each of {@code ids}
+ * @param evictions how often the request lost its place in the KV pool
+ * @param recomputedTokens cached tokens that were thrown away by evictions and had to be computed again
+ */
+public record GenerationResult(
+    int[] promptIds,
+    int[] ids,
+    String text,
+    FinishReason finishReason,
+    List<GeneratedToken> tokens,
+    GenerationTimings timings,
+    int evictions,
+    long recomputedTokens) {}
