@@ -1,0 +1,83 @@
+package dev.weir.runtime;
+
+import dev.weir.runtime.internal.ffi.NativeCall;
+import dev.weir.runtime.internal.ffi.NativeDevice;
+import dev.weir.runtime.internal.ffi.NativeDeviceInfo;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** An open device. Safe for use by many threads. */
+public final class Device implements AutoCloseable {
+  private final long handle;
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  private Device(long handle) {
+    this.handle = handle;
+  }
+
+  /**
+   * Opens a device.
+   *
+   * @throws DeviceUnavailableException if it is not there; the message says what is missing
+   * @throws InvalidArgumentException if a number is out of range
+   * @throws NativeLibraryException if the native library cannot be used
+   */
+  public static Device open(DeviceOptions options) {
+    Objects.requireNonNull(options, "options");
+    WeirLibrary.load();
+    try (NativeCall call = new NativeCall()) {
+      Status.check(
+          NativeDevice.open(call, options.kind().code(), options.ordinal(), options.threads()),
+          call.error());
+      return new Device(call.result());
+    }
+  }
+
+  /**
+   * Returns if a device of this kind can be opened here.
+   *
+   * @throws DeviceUnavailableException if it cannot; the message says why
+   * @throws InvalidArgumentException if {@code ordinal} is negative
+   * @throws NativeLibraryException if the native library cannot be used
+   */
+  public static void probe(DeviceKind kind, int ordinal) {
+    Objects.requireNonNull(kind, "kind");
+    WeirLibrary.load();
+    try (NativeCall call = new NativeCall()) {
+      Status.check(NativeDevice.probe(call, kind.code(), ordinal), call.error());
+    }
+  }
+
+  /** Describes the device; the free memory is that of the moment. */
+  public DeviceInfo info() {
+    try (NativeCall call = new NativeCall()) {
+      NativeDeviceInfo info = new NativeDeviceInfo(call);
+      Status.check(NativeDevice.describe(call, handle(), info), call.error());
+      return new DeviceInfo(
+          DeviceKind.of(info.kind()),
+          info.ordinal(),
+          info.threads(),
+          info.memoryTotal(),
+          info.memoryAvailable(),
+          info.name(),
+          info.matmul());
+    }
+  }
+
+  /** Models that were loaded onto the device stay usable until they are closed. */
+  @Override
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      try (NativeCall call = new NativeCall()) {
+        Status.check(NativeDevice.close(call, handle), call.error());
+      }
+    }
+  }
+
+  long handle() {
+    if (closed.get()) {
+      throw new ClosedException("the device was closed");
+    }
+    return handle;
+  }
+}

@@ -1,0 +1,33 @@
+package dev.weir.runtime;
+
+import dev.weir.runtime.internal.ffi.NativeDevice;
+
+/** What computes. */
+public enum DeviceKind {
+  /** Threaded 32-bit operators on the CPU; oneDNN multiplies matrices where it is found. */
+  CPU(NativeDevice.CPU),
+  /** Plain single-threaded 32-bit loops: slow, to compare the others with. */
+  CPU_REFERENCE(NativeDevice.CPU_REFERENCE),
+  /** An NVIDIA GPU. */
+  CUDA(NativeDevice.CUDA);
+
+  private final int code;
+
+  DeviceKind(int code) {
+    this.code = code;
+  }
+
+  int code() {
+    return code;
+  }
+
+  static DeviceKind of(int code) {
+    for (DeviceKind kind : values()) {
+      if (kind.code == code) {
+        return kind;
+      }
+    }
+    throw new InternalException(
+        "the native library names a kind of device that this binding does not know: " + code);
+  }
+}

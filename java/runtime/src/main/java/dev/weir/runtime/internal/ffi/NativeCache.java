@@ -1,0 +1,170 @@
+package dev.weir.runtime.internal.ffi;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The functions {@code weir_cache_*} and {@code weir_sequence_*} of one cache. Every method that
+ * calls one returns a {@link NativeStatus}.
+ *
+ * <p>{@link #readStatistics} and {@link #describeSequence} do not allocate: they fill structs that
+ * belong to this object, and their callers take turns.
+ */
+public final class NativeCache {
+  private static final long BLOCK_SIZE = Layouts.offset(Layouts.CACHE_OPTIONS, "block_size");
+  private static final long BLOCKS = Layouts.offset(Layouts.CACHE_OPTIONS, "blocks");
+  private static final long BYTES = Layouts.offset(Layouts.CACHE_OPTIONS, "bytes");
+  private static final long SWAP_BLOCKS = Layouts.offset(Layouts.CACHE_OPTIONS, "swap_blocks");
+  private static final long MAX_SEQUENCES = Layouts.offset(Layouts.CACHE_OPTIONS, "max_sequences");
+
+  private final long handle;
+  private final Arena arena = Arena.ofAuto();
+  private final NativeCacheStatistics statistics = new NativeCacheStatistics(arena);
+  private final NativeSequenceInfo sequenceInfo = new NativeSequenceInfo(arena);
+  private final NativeError error = new NativeError(arena);
+
+  /** The cache that {@link #create} made. */
+  public NativeCache(long handle) {
+    this.handle = handle;
+  }
+
+  public static int create(
+      NativeCall call,
+      long model,
+      int blockSize,
+      long blocks,
+      long bytes,
+      long swapBlocks,
+      int maxSequences) {
+    MemorySegment options = Layouts.allocate(Layouts.CACHE_OPTIONS, call.arena);
+    options.set(JAVA_INT, BLOCK_SIZE, blockSize);
+    options.set(JAVA_LONG, BLOCKS, blocks);
+    options.set(JAVA_LONG, BYTES, bytes);
+    options.set(JAVA_LONG, SWAP_BLOCKS, swapBlocks);
+    options.set(JAVA_INT, MAX_SEQUENCES, maxSequences);
+    try {
+      return (int)
+          Functions.CACHE_CREATE.invokeExact(model, options, call.result, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public long handle() {
+    return handle;
+  }
+
+  public NativeCacheStatistics statistics() {
+    return statistics;
+  }
+
+  public NativeSequenceInfo sequenceInfo() {
+    return sequenceInfo;
+  }
+
+  /** Of {@link #readStatistics} and {@link #describeSequence}. */
+  public NativeError error() {
+    return error;
+  }
+
+  public int readStatistics() {
+    try {
+      return (int)
+          Functions.CACHE_STATISTICS_READ.invokeExact(handle, statistics.segment, error.segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public int describeSequence(long sequence) {
+    try {
+      return (int)
+          Functions.SEQUENCE_DESCRIBE.invokeExact(
+              handle, sequence, sequenceInfo.segment, error.segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public int createSequence(NativeCall call) {
+    try {
+      return (int) Functions.SEQUENCE_CREATE.invokeExact(handle, call.result, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public int forkSequence(NativeCall call, long parent) {
+    try {
+      return (int)
+          Functions.SEQUENCE_FORK.invokeExact(handle, parent, call.result, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public int truncateSequence(NativeCall call, long sequence, int length) {
+    try {
+      return (int)
+          Functions.SEQUENCE_TRUNCATE.invokeExact(handle, sequence, length, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public int freeSequence(NativeCall call, long sequence) {
+    try {
+      return (int) Functions.SEQUENCE_FREE.invokeExact(handle, sequence, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public int swapOutSequence(NativeCall call, long sequence) {
+    try {
+      return (int) Functions.SEQUENCE_SWAP_OUT.invokeExact(handle, sequence, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public int swapInSequence(NativeCall call, long sequence) {
+    try {
+      return (int) Functions.SEQUENCE_SWAP_IN.invokeExact(handle, sequence, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  /**
+   * The length of the block table is the call's count; {@code blockIds} gets as much of it as fits.
+   */
+  public int sequenceBlocks(NativeCall call, long sequence, int[] blockIds) {
+    MemorySegment ids = call.arena.allocate(JAVA_INT, Math.max(1, blockIds.length));
+    int status;
+    try {
+      status =
+          (int)
+              Functions.SEQUENCE_BLOCKS.invokeExact(
+                  handle, sequence, ids, blockIds.length, call.result, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+    if (status == NativeStatus.OK) {
+      int copied = Math.min(call.count(), blockIds.length);
+      MemorySegment.copy(ids, JAVA_INT, 0, blockIds, 0, copied);
+    }
+    return status;
+  }
+
+  public int close(NativeCall call) {
+    try {
+      return (int) Functions.CACHE_CLOSE.invokeExact(handle, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+package dev.weir.runtime.internal.ffi;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import java.lang.foreign.MemorySegment;
+
+/** The functions {@code weir_device_*}. Every method returns a {@link NativeStatus}. */
+public final class NativeDevice {
+  public static final int CPU = 0;
+  public static final int CPU_REFERENCE = 1;
+  public static final int CUDA = 2;
+
+  private static final long KIND = Layouts.offset(Layouts.DEVICE_OPTIONS, "kind");
+  private static final long ORDINAL = Layouts.offset(Layouts.DEVICE_OPTIONS, "ordinal");
+  private static final long THREADS = Layouts.offset(Layouts.DEVICE_OPTIONS, "threads");
+
+  private NativeDevice() {}
+
+  public static int probe(NativeCall call, int kind, int ordinal) {
+    try {
+      return (int) Functions.DEVICE_PROBE.invokeExact(kind, ordinal, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public static int open(NativeCall call, int kind, int ordinal, int threads) {
+    MemorySegment options = Layouts.allocate(Layouts.DEVICE_OPTIONS, call.arena);
+    options.set(JAVA_INT, KIND, kind);
+    options.set(JAVA_INT, ORDINAL, ordinal);
+    options.set(JAVA_INT, THREADS, threads);
+    try {
+      return (int) Functions.DEVICE_OPEN.invokeExact(options, call.result, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public static int describe(NativeCall call, long device, NativeDeviceInfo info) {
+    try {
+      return (int)
+          Functions.DEVICE_DESCRIBE.invokeExact(device, info.segment, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+
+  public static int close(NativeCall call, long device) {
+    try {
+      return (int) Functions.DEVICE_CLOSE.invokeExact(device, call.error().segment);
+    } catch (Throwable t) {
+      throw Downcalls.unexpected(t);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+package dev.weir.runtime.internal.ffi;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.MemorySegment;
+
+/** A {@code weir_device_info}, valid until its call is closed. */
+public final class NativeDeviceInfo {
+  private static final long KIND = Layouts.offset(Layouts.DEVICE_INFO, "kind");
+  private static final long ORDINAL = Layouts.offset(Layouts.DEVICE_INFO, "ordinal");
+  private static final long THREADS = Layouts.offset(Layouts.DEVICE_INFO, "threads");
+  private static final long MEMORY_TOTAL = Layouts.offset(Layouts.DEVICE_INFO, "memory_total");
+  private static final long MEMORY_AVAILABLE =
+      Layouts.offset(Layouts.DEVICE_INFO, "memory_available");
+  private static final long NAME = Layouts.offset(Layouts.DEVICE_INFO, "name");
+  private static final long MATMUL = Layouts.offset(Layouts.DEVICE_INFO, "matmul");
+
+  final MemorySegment segment;
+
+  public NativeDeviceInfo(NativeCall call) {
+    segment = Layouts.allocate(Layouts.DEVICE_INFO, call.arena);
+  }
+
+  public int kind() {
+    return segment.get(JAVA_INT, KIND);
+  }
+
+  public int ordinal() {
+    return segment.get(JAVA_INT, ORDINAL);
+  }
+
+  public int threads() {
+    return segment.get(JAVA_INT, THREADS);
+  }
+
+  public long memoryTotal() {
+    return segment.get(JAVA_LONG, MEMORY_TOTAL);
+  }
+
+  public long memoryAvailable() {
+    return segment.get(JAVA_LONG, MEMORY_AVAILABLE);
+  }
+
+  public String name() {
+    return segment.getString(NAME);
+  }
+
+  public String matmul() {
+    return segment.getString(MATMUL);
+  }
+}
