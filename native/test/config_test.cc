@@ -130,17 +130,22 @@ TEST_CASE("values of the forms that published configs have") {
 }
 
 TEST_CASE("every size is required, whole, positive and bounded") {
-  const std::pair<const char*, int64_t> sizes[] = {
-      {"vocab_size", 1 << 24},        {"hidden_size", 1 << 17},         {"intermediate_size", 1 << 20},
-      {"num_hidden_layers", 1 << 12}, {"num_attention_heads", 1 << 12}, {"max_position_embeddings", 1 << 24}};
-  for (const auto& [name, limit] : sizes) {
+  struct Size {
+    const char* name;
+    int64_t limit;
+  };
+  const Size sizes[] = {{"vocab_size", 1 << 24},          {"hidden_size", 1 << 17},
+                        {"intermediate_size", 1 << 20},   {"num_hidden_layers", 1 << 12},
+                        {"num_attention_heads", 1 << 12}, {"max_position_embeddings", 1 << 24}};
+  for (const Size& size : sizes) {
+    const char* name = size.name;
     CAPTURE(name);
     for (const std::string& text : {without(name), with(name, "null")}) {
       const Error error = error_of([&] { parse(text); });
       CHECK(error.status() == WEIR_INVALID_MODEL);
       CHECK(names(error, name));
     }
-    const std::string just_too_large = std::to_string(limit + 1);
+    const std::string just_too_large = std::to_string(size.limit + 1);
     for (const std::string& value : {std::string("0"),
                                      std::string("-1"),
                                      std::string("-0"),
@@ -169,7 +174,7 @@ TEST_CASE("every size is required, whole, positive and bounded") {
     const Error error = error_of([&] { parse(with(name, just_too_large)); });
     CHECK(names(error, name));
     CHECK(names(error, just_too_large));
-    CHECK(names(error, std::to_string(limit)));
+    CHECK(names(error, std::to_string(size.limit)));
   }
 }
 
@@ -189,7 +194,11 @@ TEST_CASE("the largest sizes that pass do not overflow the number of parameters"
 }
 
 TEST_CASE("fields that contradict each other or are out of range") {
-  const std::pair<const char*, const char*> rows[] = {
+  struct Row {
+    const char* name;
+    const char* value;
+  };
+  const Row rows[] = {
       {"num_key_value_heads", "3"},
       {"num_key_value_heads", "8"},
       {"num_key_value_heads", "0"},
@@ -234,10 +243,10 @@ TEST_CASE("fields that contradict each other or are out of range") {
       {"quantization_config", "\"gptq\""},
       {"rope_parameters", R"({"rope_type":"default","rope_theta":5000.0})"},
   };
-  for (const auto& [name, value] : rows) {
-    CAPTURE(name);
-    CAPTURE(value);
-    const Error error = error_of([&, name = name, value = value] { parse(with(name, value)); });
+  for (const Row& row : rows) {
+    CAPTURE(row.name);
+    CAPTURE(row.value);
+    const Error error = error_of([&] { parse(with(row.name, row.value)); });
     CHECK(error.status() == WEIR_INVALID_MODEL);
     CHECK(names(error, "test.json"));
   }
