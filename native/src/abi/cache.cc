@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "abi/guard.h"
+#include "abi/objects.h"
+
+using namespace weir;
+using namespace weir::abi;
+
+namespace {
+
+constexpr int32_t kDefaultBlockSize = 16;
+constexpr int32_t kDefaultSequences = 65536;
+constexpr int32_t kMaxSequences = 1 << 20;
+// Block ids are 32-bit.
+constexpr int64_t kMaxBlocks = std::numeric_limits<int32_t>::max();
+
+void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high) {
+    throw invalid_argument("weir_cache_options." + std::string(name) + " is " + std::to_string(value) +
+                           ", must be in " + std::to_string(low) + ".." + std::to_string(high));
+  }
+}
+
+// Runs `work` on the cache with its lock held.
+template <typename Work>
+void with_cache(weir_cache* handle, Work&& work) {
+  const std::shared_ptr<CacheObject> object = caches().find(handle);
+  const std::lock_guard lock(object->cache.mutex());
+  work(object->cache);
+}
+
+}  // namespace
+
+weir_status weir_cache_create(weir_model* model, const weir_cache_options* options, weir_cache** cache,
+                              weir_error* error) {
+  return guard(error, [&] {
+    weir_cache*& out = required(cache, "cache");
+    weir_cache_options checked = optional(options, "options");
+    if (checked.block_size == 0) checked.block_size = kDefaultBlockSize;
+    if (checked.max_sequences == 0) checked.max_sequences = kDefaultSequences;
+    check_range("block_size", checked.block_size, 1, WEIR_MAX_BLOCK_SIZE);
+    check_range("blocks", checked.blocks, 0, kMaxBlocks);
+    check_range("bytes", checked.bytes, 0, std::numeric_limits<int64_t>::max());
+    check_range("swap_blocks", checked.swap_blocks, 0, kMaxBlocks);
+    check_range("max_sequences", checked.max_sequences, 1, kMaxSequences);
+    if ((checked.blocks == 0) == (checked.bytes == 0)) {
+      throw invalid_argument("weir_cache_options.blocks is " + std::to_string(checked.blocks) +
+                             " and .bytes is " + std::to_string(checked.bytes) +
+                             "; exactly one of them must be given");
+    }
+    const std::shared_ptr<ModelObject> owner = models().find(model);
+    const ModelConfig& config = owner->model.config();
+    const KvLayout layout{checked.block_size, config.layers, config.kv_heads, config.head_size,
+                          owner->device->backend->element_bytes()};
+    if (checked.blocks == 0) {
+      checked.blocks = std::min(checked.bytes / layout.block_bytes(), kMaxBlocks);
+      if (checked.blocks == 0) {
+        throw invalid_argument("weir_cache_options.bytes is " + std::to_string(checked.bytes) +
+                               ", and one block of " + std::to_string(checked.block_size) + " tokens takes " +
+                               std::to_string(layout.block_bytes()));
+      }
+    }
+    const int64_t most = std::numeric_limits<int64_t>::max() / layout.block_bytes();
+    if (checked.blocks > most || checked.swap_blocks > most) {
+      throw Error(WEIR_OUT_OF_MEMORY, "the KV pool or swap space would have more than 2^63 bytes");
+    }
+    const KvCacheOptions core{checked.blocks, checked.swap_blocks, checked.max_sequences,
+                              config.context_length};
+    out = caches().insert(std::make_shared<CacheObject>(owner, layout, core));
+  });
+}
+
+weir_status weir_cache_statistics_read(weir_cache* cache, weir_cache_statistics* statistics,
+                                       weir_error* error) {
+  return guard(error, [&] {
+    weir_cache_statistics& out = sized(statistics, "statistics");
+    caches().find(cache)->cache.statistics(out);
+  });
+}
+
+weir_status weir_cache_close(weir_cache* cache, weir_error* error) {
+  return guard(error, [&] { caches().remove(cache); });
+}
+
+weir_status weir_sequence_create(weir_cache* cache, weir_sequence* sequence, weir_error* error) {
+  return guard(error, [&] {
+    weir_sequence& out = required(sequence, "sequence");
+    with_cache(cache, [&](KvCache& c) { out = c.create(); });
+  });
+}
+
+weir_status weir_sequence_fork(weir_cache* cache, weir_sequence parent, weir_sequence* child,
+                               weir_error* error) {
+  return guard(error, [&] {
+    weir_sequence& out = required(child, "child");
+    with_cache(cache, [&](KvCache& c) { out = c.fork(parent); });
+  });
+}
+
+weir_status weir_sequence_truncate(weir_cache* cache, weir_sequence sequence, int32_t length,
+                                   weir_error* error) {
+  return guard(error, [&] { with_cache(cache, [&](KvCache& c) { c.truncate(sequence, length); }); });
+}
+
+weir_status weir_sequence_free(weir_cache* cache, weir_sequence sequence, weir_error* error) {
+  return guard(error, [&] { with_cache(cache, [&](KvCache& c) { c.free(sequence); }); });
+}
+
+weir_status weir_sequence_swap_out(weir_cache* cache, weir_sequence sequence, weir_error* error) {
+  return guard(error, [&] { with_cache(cache, [&](KvCache& c) { c.swap_out(sequence); }); });
+}
+
+weir_status weir_sequence_swap_in(weir_cache* cache, weir_sequence sequence, weir_error* error) {
+  return guard(error, [&] { with_cache(cache, [&](KvCache& c) { c.swap_in(sequence); }); });
+}
+
+weir_status weir_sequence_describe(weir_cache* cache, weir_sequence sequence, weir_sequence_info* info,
+                                   weir_error* error) {
+  return guard(error, [&] {
+    weir_sequence_info& out = sized(info, "info");
+    with_cache(cache, [&](KvCache& c) {
+      const Sequence& found = c.find(sequence);
+      out.length = found.length();
+      out.blocks = static_cast<int32_t>(found.blocks.size());
+      out.shared_blocks = c.shared_blocks(found);
+      out.swapped = found.swapped;
+      out.reserved = 0;
+    });
+  });
+}
+
+weir_status weir_sequence_blocks(weir_cache* cache, weir_sequence sequence, int32_t* block_ids,
+                                 int32_t capacity, int32_t* count, weir_error* error) {
+  return guard(error, [&] {
+    int32_t& out = required(count, "count");
+    if (capacity < 0)
+      throw invalid_argument("capacity is " + std::to_string(capacity) + ", must not be negative");
+    if (capacity > 0) required(block_ids, "block_ids");
+    with_cache(cache, [&](KvCache& c) {
+      const Sequence& found = c.find(sequence);
+      out = found.swapped ? 0 : static_cast<int32_t>(found.blocks.size());
+      std::copy_n(found.blocks.begin(), std::min(capacity, out), block_ids);
+    });
+  });
+}

@@ -1,0 +1,51 @@
+// The operators of the CPU backends on plain float arrays, one file each. `reference` holds the plain
+// single-threaded loops that define the result; the others are the threaded ones. Shapes as in backend.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "backend/backend.h"
+
+namespace weir::cpu {
+
+// Below this many elements the work is done by the calling thread: waking the others takes longer.
+constexpr int64_t kParallelElements = 32768;
+
+namespace reference {
+void rms_norm(const float* x, const float* gain, float epsilon, int64_t rows, int64_t columns, float* out);
+void matmul(const float* weight, const float* x, int64_t rows, int64_t in, int64_t out_size, float* out);
+void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float* qkv, const KvLayout& layout,
+               const float* pool, float* out);
+void silu_multiply(const float* gate_up, int64_t rows, int64_t columns, float* out);
+}  // namespace reference
+
+void embed(const StepBatch& batch, const float* table, int64_t columns, float* out);
+void gather_rows(const float* x, const int32_t* rows, int64_t count, int64_t columns, float* out);
+void rms_norm(const float* x, const float* gain, float epsilon, int64_t rows, int64_t columns, float* out,
+              int threads);
+// residual += delta; out = rms_norm(residual)
+void add_rms_norm(float* residual, const float* delta, const float* gain, float epsilon, int64_t rows,
+                  int64_t columns, float* out, int threads);
+void matmul(const float* weight, const float* x, int64_t rows, int64_t in, int64_t out_size, float* out,
+            int threads);
+void rope_append(const StepBatch& batch, int32_t layer, int32_t heads, const float* rotations, float* qkv,
+                 const KvLayout& layout, float* pool, int threads);
+void silu_multiply(const float* gate_up, int64_t rows, int64_t columns, float* out, int threads);
+
+// Floats of scratch that attention() needs for each thread.
+int64_t attention_scratch(const KvLayout& layout, int32_t heads);
+void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float* qkv, const KvLayout& layout,
+               const float* pool, float* out, float* scratch, int threads);
+
+// Scratch of the sampler for one thread.
+struct SampleScratch {
+  float* logits;        // [vocabulary_size]
+  int32_t* candidates;  // [vocabulary_size]
+  uint64_t* seen;       // [ceil(vocabulary_size / 64)], all zero between calls
+};
+// False, with nothing written, if the logits hold a NaN or an infinity.
+bool sample_row(const float* logits, int32_t vocabulary_size, const SampleRequest& request,
+                const SampleResult& result, const SampleScratch& scratch);
+
+}  // namespace weir::cpu

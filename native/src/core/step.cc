@@ -1,0 +1,245 @@
+#include "core/step.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/error.h"
+
+namespace weir {
+namespace {
+
+[[noreturn]] void refuse(int32_t entry, const std::string& what) {
+  throw invalid_argument("entry " + std::to_string(entry) + ": " + what);
+}
+
+}  // namespace
+
+Step::Step(Backend& backend, const LlamaModel& model, KvCache& cache, const weir_step_options& options)
+    : model_(model),
+      cache_(cache),
+      options_(options),
+      context_(backend.make_context(model.config().vocabulary_size)),
+      workspace_(backend, model.config(), options.max_tokens,
+                 std::min(options.max_entries, options.max_tokens)) {
+  const size_t entries = options.max_entries;
+  const size_t top = entries * options.max_top_logprobs;
+  arrays_.sequences.resize(entries);
+  arrays_.token_counts.resize(entries);
+  arrays_.tokens.resize(options.max_tokens);
+  arrays_.flags.resize(entries);
+  arrays_.temperatures.resize(entries);
+  arrays_.top_k.resize(entries);
+  arrays_.top_p.resize(entries, 1.0f);
+  arrays_.repetition_penalties.resize(entries, 1.0f);
+  arrays_.seeds.resize(entries);
+  arrays_.top_logprobs.resize(entries);
+  arrays_.sampled_tokens.resize(entries, -1);
+  arrays_.sampled_logprobs.resize(entries, std::numeric_limits<float>::quiet_NaN());
+  arrays_.top_tokens.resize(top, -1);
+  arrays_.top_token_logprobs.resize(top, std::numeric_limits<float>::quiet_NaN());
+
+  appends_.reserve(entries);
+  positions_.reserve(options.max_tokens);
+  entry_of_token_.reserve(options.max_tokens);
+  query_starts_.reserve(entries + 1);
+  context_lengths_.reserve(entries);
+  table_starts_.reserve(entries + 1);
+  sample_rows_.reserve(entries);
+  requests_.reserve(entries);
+  results_.reserve(entries);
+  logits_row_.reserve(entries);
+}
+
+void Step::buffers(weir_step_buffers& out) {
+  out.max_entries = options_.max_entries;
+  out.max_tokens = options_.max_tokens;
+  out.max_top_logprobs = options_.max_top_logprobs;
+  out.sequences = arrays_.sequences.data();
+  out.token_counts = arrays_.token_counts.data();
+  out.tokens = arrays_.tokens.data();
+  out.flags = arrays_.flags.data();
+  out.temperatures = arrays_.temperatures.data();
+  out.top_k = arrays_.top_k.data();
+  out.top_p = arrays_.top_p.data();
+  out.repetition_penalties = arrays_.repetition_penalties.data();
+  out.seeds = arrays_.seeds.data();
+  out.top_logprobs = arrays_.top_logprobs.data();
+  out.sampled_tokens = arrays_.sampled_tokens.data();
+  out.sampled_logprobs = arrays_.sampled_logprobs.data();
+  out.top_tokens = arrays_.top_tokens.data();
+  out.top_token_logprobs = arrays_.top_token_logprobs.data();
+}
+
+void Step::check(int32_t entries) {
+  if (entries < 1 || entries > options_.max_entries) {
+    throw invalid_argument("the step has " + std::to_string(entries) + " entries, must be in 1.." +
+                           std::to_string(options_.max_entries) + " (weir_step_options.max_entries)");
+  }
+  int64_t tokens = 0;
+  for (int32_t e = 0; e < entries; e++) {
+    const int32_t count = arrays_.token_counts[e];
+    if (count < 1) refuse(e, "its token count is " + std::to_string(count) + ", must be at least 1");
+    tokens += count;
+    if (tokens > options_.max_tokens) {
+      refuse(e, "with it the step has " + std::to_string(tokens) + " tokens; it can have " +
+                    std::to_string(options_.max_tokens) + " (weir_step_options.max_tokens)");
+    }
+    const uint32_t flags = arrays_.flags[e];
+    if ((flags & ~uint32_t{WEIR_ENTRY_SAMPLE}) != 0) refuse(e, "its flags are " + std::to_string(flags));
+    if ((flags & WEIR_ENTRY_SAMPLE) == 0) continue;
+    const float temperature = arrays_.temperatures[e];
+    if (!(temperature >= 0) || std::isinf(temperature)) {
+      refuse(e, "its temperature is " + std::to_string(temperature) + ", must be finite and at least 0");
+    }
+    if (arrays_.top_k[e] < 0)
+      refuse(e, "its top_k is " + std::to_string(arrays_.top_k[e]) + ", must be at least 0");
+    const float top_p = arrays_.top_p[e];
+    if (!(top_p > 0 && top_p <= 1))
+      refuse(e, "its top_p is " + std::to_string(top_p) + ", must be in (0, 1]");
+    const float penalty = arrays_.repetition_penalties[e];
+    if (!(penalty > 0) || std::isinf(penalty)) {
+      refuse(e,
+             "its repetition penalty is " + std::to_string(penalty) + ", must be finite and greater than 0");
+    }
+    const int32_t top = arrays_.top_logprobs[e];
+    if (top < 0 || top > options_.max_top_logprobs) {
+      refuse(e, "it asks for " + std::to_string(top) + " log-probabilities; the step can report 0.." +
+                    std::to_string(options_.max_top_logprobs) + " (weir_step_options.max_top_logprobs)");
+    }
+  }
+  const int32_t vocabulary = model_.config().vocabulary_size;
+  int32_t entry = 0;
+  int64_t end = arrays_.token_counts[0];
+  for (int64_t t = 0; t < tokens; t++) {
+    if (t == end) end += arrays_.token_counts[++entry];
+    const int32_t token = arrays_.tokens[t];
+    if (token < 0 || token >= vocabulary) {
+      refuse(entry, "token " + std::to_string(token) + " is not in the vocabulary, 0.." +
+                        std::to_string(vocabulary - 1));
+    }
+  }
+}
+
+// Describes the batch to the operators, after the cache has made room for its tokens.
+void Step::plan(int32_t entries) {
+  positions_.clear();
+  entry_of_token_.clear();
+  query_starts_.assign(1, 0);
+  table_starts_.assign(1, 0);
+  context_lengths_.clear();
+  block_tables_.clear();
+  sample_rows_.clear();
+  requests_.clear();
+  results_.clear();
+  logits_row_.clear();
+  batch_ = StepBatch{};
+  for (int32_t e = 0; e < entries; e++) {
+    const Sequence& sequence = cache_.find(arrays_.sequences[e]);
+    const int32_t count = arrays_.token_counts[e];
+    for (int32_t i = 0; i < count; i++) {
+      positions_.push_back(sequence.length() - count + i);
+      entry_of_token_.push_back(e);
+    }
+    query_starts_.push_back(query_starts_.back() + count);
+    context_lengths_.push_back(sequence.length());
+    block_tables_.insert(block_tables_.end(), sequence.blocks.begin(), sequence.blocks.end());
+    table_starts_.push_back(static_cast<int64_t>(block_tables_.size()));
+    batch_.longest_context = std::max(batch_.longest_context, sequence.length());
+    if ((arrays_.flags[e] & WEIR_ENTRY_SAMPLE) == 0) {
+      logits_row_.push_back(-1);
+      continue;
+    }
+    logits_row_.push_back(static_cast<int32_t>(sample_rows_.size()));
+    sample_rows_.push_back(query_starts_.back() - 1);
+    requests_.push_back({arrays_.temperatures[e], arrays_.top_k[e], arrays_.top_p[e],
+                         arrays_.repetition_penalties[e], arrays_.seeds[e], sequence.length(),
+                         arrays_.top_logprobs[e], sequence.tokens});
+    const size_t top = static_cast<size_t>(e) * options_.max_top_logprobs;
+    results_.push_back({&arrays_.sampled_tokens[e], &arrays_.sampled_logprobs[e],
+                        arrays_.top_tokens.data() + top, arrays_.top_token_logprobs.data() + top});
+  }
+  batch_.entries = entries;
+  batch_.tokens = query_starts_.back();
+  batch_.samples = static_cast<int32_t>(sample_rows_.size());
+  batch_.token_ids = arrays_.tokens.data();
+  batch_.positions = positions_.data();
+  batch_.entry_of_token = entry_of_token_.data();
+  batch_.query_starts = query_starts_.data();
+  batch_.context_lengths = context_lengths_.data();
+  batch_.block_tables = block_tables_.data();
+  batch_.table_starts = table_starts_.data();
+  batch_.sample_rows = sample_rows_.data();
+}
+
+void Step::clear_outputs(int32_t entries) {
+  const float none = std::numeric_limits<float>::quiet_NaN();
+  const size_t top = static_cast<size_t>(entries) * options_.max_top_logprobs;
+  std::fill_n(arrays_.sampled_tokens.begin(), entries, -1);
+  std::fill_n(arrays_.sampled_logprobs.begin(), entries, none);
+  std::fill_n(arrays_.top_tokens.begin(), top, -1);
+  std::fill_n(arrays_.top_token_logprobs.begin(), top, none);
+}
+
+void Step::run(int32_t entries, weir_step_report* report) {
+  const auto started = std::chrono::steady_clock::now();
+  const std::lock_guard lock(cache_.mutex());
+  check(entries);
+  appends_.clear();
+  const int32_t* tokens = arrays_.tokens.data();
+  for (int32_t e = 0; e < entries; e++) {
+    const size_t count = arrays_.token_counts[e];
+    appends_.push_back({arrays_.sequences[e], {tokens, count}});
+    tokens += count;
+  }
+  weir_cache_statistics before{};
+  cache_.statistics(before);
+  const int64_t copied = cache_.append(appends_);
+  try {
+    plan(entries);
+    clear_outputs(entries);
+    context_->begin(batch_);
+    try {
+      model_.forward(*context_, batch_, cache_.pool(), workspace_);
+      context_->sample(workspace_.logits(batch_.samples), requests_, results_);
+    } catch (...) {
+      context_->end();
+      throw;
+    }
+    context_->end();
+  } catch (...) {
+    cache_.undo_append(appends_);
+    logits_row_.clear();
+    throw;
+  }
+  cache_.count_step(batch_.tokens);
+  if (report != nullptr) {
+    weir_cache_statistics after{};
+    cache_.statistics(after);
+    report->entries = entries;
+    report->tokens = batch_.tokens;
+    report->sampled = batch_.samples;
+    report->blocks_taken = before.free - after.free;
+    report->copied_on_write = copied;
+    report->nanoseconds =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - started)
+            .count();
+  }
+}
+
+void Step::logits(int32_t entry, float* out, int64_t capacity) {
+  const std::lock_guard lock(cache_.mutex());
+  const int32_t vocabulary = model_.config().vocabulary_size;
+  if (capacity < vocabulary) {
+    throw invalid_argument("there is room for " + std::to_string(capacity) + " logits, and there are " +
+                           std::to_string(vocabulary));
+  }
+  if (entry < 0 || entry >= static_cast<int32_t>(logits_row_.size()) || logits_row_[entry] < 0) {
+    throw invalid_argument("entry " + std::to_string(entry) + " was not sampled in the last successful run");
+  }
+  context_->read_row(workspace_.logits(batch_.samples), logits_row_[entry], out);
+}
+
+}  // namespace weir

@@ -1,0 +1,63 @@
+// One batched iteration: checks the entries, makes room for their tokens, runs the model, samples.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+#include "core/kv_cache.h"
+#include "model/llama.h"
+#include "weir.h"
+
+namespace weir {
+
+class Step {
+ public:
+  Step(Backend& backend, const LlamaModel& model, KvCache& cache, const weir_step_options& options);
+
+  void buffers(weir_step_buffers& buffers);
+  void run(int32_t entries, weir_step_report* report);
+  void logits(int32_t entry, float* out, int64_t capacity);
+
+ private:
+  // The arrays of weir_step_buffers.
+  struct Arrays {
+    std::vector<weir_sequence> sequences;
+    std::vector<int32_t> token_counts, tokens;
+    std::vector<uint32_t> flags;
+    std::vector<float> temperatures;
+    std::vector<int32_t> top_k;
+    std::vector<float> top_p, repetition_penalties;
+    std::vector<uint64_t> seeds;
+    std::vector<int32_t> top_logprobs;
+    std::vector<int32_t> sampled_tokens;
+    std::vector<float> sampled_logprobs;
+    std::vector<int32_t> top_tokens;
+    std::vector<float> top_token_logprobs;
+  };
+
+  void check(int32_t entries);
+  void plan(int32_t entries);
+  void clear_outputs(int32_t entries);
+
+  const LlamaModel& model_;
+  KvCache& cache_;
+  weir_step_options options_;
+  Arrays arrays_;
+  std::unique_ptr<Context> context_;
+  Workspace workspace_;
+
+  // The batch of the run under way; the vectors keep their memory from run to run.
+  StepBatch batch_;
+  std::vector<Append> appends_;
+  std::vector<int32_t> positions_, entry_of_token_, query_starts_, context_lengths_, block_tables_,
+      sample_rows_;
+  std::vector<int64_t> table_starts_;
+  std::vector<SampleRequest> requests_;
+  std::vector<SampleResult> results_;
+  // Row of workspace_.logits() for each entry of the last successful run, -1 if it did not sample.
+  std::vector<int32_t> logits_row_;
+};
+
+}  // namespace weir

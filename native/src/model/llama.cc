@@ -1,0 +1,222 @@
+#include "model/llama.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <string>
+
+#include "core/error.h"
+
+namespace weir {
+namespace {
+
+// Standard deviation of random weights; with it the activations of a deep model neither vanish nor explode.
+constexpr float kRandomDeviation = 0.02f;
+
+std::vector<float> rotation_table(const ModelConfig& config) {
+  const int32_t half = config.head_size / 2;
+  std::vector<float> table(int64_t{config.context_length} * config.head_size);
+  for (int32_t i = 0; i < half; i++) {
+    const double frequency = std::pow(static_cast<double>(config.rope_theta), -2.0 * i / config.head_size);
+    for (int64_t position = 0; position < config.context_length; position++) {
+      table[position * config.head_size + 2 * i] = static_cast<float>(std::cos(position * frequency));
+      table[position * config.head_size + 2 * i + 1] = static_cast<float>(std::sin(position * frequency));
+    }
+  }
+  return table;
+}
+
+// Makes weights from the checkpoint, or at random, and keeps the caller's progress up to date.
+class Loader {
+ public:
+  Loader(const ModelConfig& config, const std::filesystem::path& directory, const weir_model_options& options)
+      : options_(options) {
+    if (options.weights == WEIR_WEIGHTS_FILES) {
+      checkpoint_.emplace(directory, config);
+      total_ = static_cast<int64_t>(checkpoint_->weight_bytes());
+    } else {
+      total_ = config.parameters() * static_cast<int64_t>(sizeof(float));
+    }
+    report(0);
+  }
+
+  int64_t total() const { return total_; }
+
+  // The tensors `names` stacked by rows. A vector is one row.
+  WeightSource source(std::initializer_list<const char*> names, const std::string& prefix, int64_t rows,
+                      int64_t columns) {
+    parts_.clear();
+    WeightSource source;
+    source.rows = rows;
+    source.columns = columns;
+    if (checkpoint_) {
+      for (const char* name : names) parts_.push_back(checkpoint_->tensor(prefix + name));
+      source.parts = parts_;
+    } else {
+      source.seed = options_.seed + next_++;
+      source.mean = rows == 1 ? 1.0f : 0.0f;
+      source.deviation = rows == 1 ? 0.0f : kRandomDeviation;
+    }
+    return source;
+  }
+
+  void loaded(const WeightSource& source) {
+    int64_t bytes = 0;
+    if (checkpoint_) {
+      for (const TensorView& part : source.parts) bytes += static_cast<int64_t>(part.bytes);
+    } else {
+      bytes = source.rows * source.columns * static_cast<int64_t>(sizeof(float));
+    }
+    report(done_ + bytes);
+  }
+
+ private:
+  void report(int64_t done) {
+    done_ = done;
+    if (options_.progress == nullptr) return;
+    std::atomic_ref(options_.progress->total).store(static_cast<uint64_t>(total_), std::memory_order_relaxed);
+    std::atomic_ref(options_.progress->done).store(static_cast<uint64_t>(done), std::memory_order_relaxed);
+  }
+
+  const weir_model_options& options_;
+  std::optional<Checkpoint> checkpoint_;
+  std::vector<TensorView> parts_;
+  int64_t total_ = 0;
+  int64_t done_ = 0;
+  uint64_t next_ = 0;
+};
+
+}  // namespace
+
+ModelConfig read_limited_config(const std::filesystem::path& directory, const weir_model_options& options) {
+  if (options.weights != WEIR_WEIGHTS_FILES && options.weights != WEIR_WEIGHTS_RANDOM) {
+    throw invalid_argument("weir_model_options.weights is " + std::to_string(options.weights) +
+                           ", must be WEIR_WEIGHTS_FILES or WEIR_WEIGHTS_RANDOM");
+  }
+  ModelConfig config = read_config(directory);
+  if (options.layer_limit < 0 || options.layer_limit > config.layers) {
+    throw invalid_argument("weir_model_options.layer_limit is " + std::to_string(options.layer_limit) +
+                           ", must be in 0.." + std::to_string(config.layers) + ", the layers of the model");
+  }
+  if (options.layer_limit > 0) config.layers = options.layer_limit;
+  return config;
+}
+
+Workspace::Workspace(Backend& backend, const ModelConfig& config, int32_t max_tokens, int32_t max_samples)
+    : vocabulary_(config.vocabulary_size) {
+  const auto make = [&](int64_t rows, int64_t columns) {
+    return backend.allocate(backend.padded_rows(rows) * columns * backend.element_bytes(),
+                            "the workspace of a step");
+  };
+  residual_ = make(max_tokens, config.hidden_size);
+  normed_ = make(max_tokens, config.hidden_size);
+  delta_ = make(max_tokens, config.hidden_size);
+  qkv_ = make(max_tokens, config.query_size() + 2 * config.kv_size());
+  attended_ = make(max_tokens, config.query_size());
+  gate_up_ = make(max_tokens, 2 * int64_t{config.intermediate_size});
+  activated_ = make(max_tokens, config.intermediate_size);
+  sampled_ = make(max_samples, config.hidden_size);
+  logits_ = make(max_samples, config.vocabulary_size);
+}
+
+LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
+                       const weir_model_options& options)
+    : config_(read_limited_config(directory, options)) {
+  Loader loader(config_, directory, options);
+  weight_bytes_ = loader.total();
+  const int64_t bytes = config_.parameters() * backend.element_bytes();
+  const int64_t available = backend.available_memory();
+  if (bytes > available) {
+    throw Error(WEIR_OUT_OF_MEMORY,
+                "the weights need " + std::to_string(bytes) + " bytes on the device, and " +
+                    std::to_string(available) +
+                    " are available; use a smaller model, or weir_model_options.layer_limit",
+                bytes, available);
+  }
+
+  const int64_t hidden = config_.hidden_size;
+  const int64_t intermediate = config_.intermediate_size;
+  const auto vector = [&](const std::string& name) {
+    const WeightSource source = loader.source({""}, name, 1, hidden);
+    auto weight = backend.make_vector(source);
+    loader.loaded(source);
+    return weight;
+  };
+  const auto matrix = [&](std::initializer_list<const char*> names, const std::string& prefix, int64_t rows,
+                          int64_t columns) {
+    const WeightSource source = loader.source(names, prefix, rows, columns);
+    auto weight = backend.make_matrix(source);
+    loader.loaded(source);
+    return weight;
+  };
+
+  const WeightSource embedding =
+      loader.source({"model.embed_tokens.weight"}, "", config_.vocabulary_size, hidden);
+  embedding_ = backend.make_table(embedding);
+  if (config_.tied_embeddings) head_ = backend.make_matrix(embedding);
+  loader.loaded(embedding);
+
+  for (int32_t i = 0; i < config_.layers; i++) {
+    const std::string prefix = "model.layers." + std::to_string(i) + ".";
+    Layer layer;
+    layer.input_norm = vector(prefix + "input_layernorm.weight");
+    layer.qkv = matrix({"self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"},
+                       prefix, config_.query_size() + 2 * config_.kv_size(), hidden);
+    layer.output = matrix({"self_attn.o_proj.weight"}, prefix, hidden, config_.query_size());
+    layer.post_attention_norm = vector(prefix + "post_attention_layernorm.weight");
+    layer.gate_up = matrix({"mlp.gate_proj.weight", "mlp.up_proj.weight"}, prefix, 2 * intermediate, hidden);
+    layer.down = matrix({"mlp.down_proj.weight"}, prefix, hidden, intermediate);
+    layers_.push_back(std::move(layer));
+  }
+  final_norm_ = vector("model.norm.weight");
+  if (!config_.tied_embeddings) head_ = matrix({"lm_head.weight"}, "", config_.vocabulary_size, hidden);
+
+  const std::vector<float> rotations = rotation_table(config_);
+  const TensorView view{DataType::F32,
+                        {config_.context_length, config_.head_size},
+                        reinterpret_cast<const std::byte*>(rotations.data()),
+                        rotations.size() * sizeof(float)};
+  WeightSource source;
+  source.parts = {&view, 1};
+  source.rows = config_.context_length;
+  source.columns = config_.head_size;
+  rotations_ = backend.make_table(source);
+}
+
+void LlamaModel::forward(Context& context, const StepBatch& batch, KvPool& pool, Workspace& workspace) const {
+  const int64_t tokens = batch.tokens;
+  const int64_t hidden = config_.hidden_size;
+  const float epsilon = config_.norm_epsilon;
+  const Activations residual = Workspace::view(workspace.residual_, tokens, hidden);
+  const Activations normed = Workspace::view(workspace.normed_, tokens, hidden);
+  const Activations delta = Workspace::view(workspace.delta_, tokens, hidden);
+  const Activations qkv =
+      Workspace::view(workspace.qkv_, tokens, config_.query_size() + 2 * config_.kv_size());
+  const Activations attended = Workspace::view(workspace.attended_, tokens, config_.query_size());
+  const Activations gate_up =
+      Workspace::view(workspace.gate_up_, tokens, 2 * int64_t{config_.intermediate_size});
+  const Activations activated = Workspace::view(workspace.activated_, tokens, config_.intermediate_size);
+
+  context.embed(batch, *embedding_, residual);
+  context.rms_norm(residual, *layers_.front().input_norm, epsilon, normed);
+  for (int32_t i = 0; i < config_.layers; i++) {
+    const Layer& layer = layers_[i];
+    context.matmul(*layer.qkv, normed, qkv);
+    context.rope_append(batch, i, config_.heads, *rotations_, qkv, pool);
+    context.attention(batch, i, config_.heads, qkv, pool, attended);
+    context.matmul(*layer.output, attended, delta);
+    context.add_rms_norm(residual, delta, *layer.post_attention_norm, epsilon, normed);
+    context.matmul(*layer.gate_up, normed, gate_up);
+    context.silu_multiply(gate_up, activated);
+    context.matmul(*layer.down, activated, delta);
+    const Weight& next_norm = i + 1 < config_.layers ? *layers_[i + 1].input_norm : *final_norm_;
+    context.add_rms_norm(residual, delta, next_norm, epsilon, normed);
+  }
+  if (batch.samples == 0) return;
+  const Activations sampled = Workspace::view(workspace.sampled_, batch.samples, hidden);
+  context.gather_rows(normed, batch.sample_rows, sampled);
+  context.matmul(*head_, sampled, workspace.logits(batch.samples));
+}
+
+}  // namespace weir
