@@ -188,7 +188,10 @@ public final class GenerationRequest {
       return this;
     }
 
-    /** Whether to go on after a token that ends a sequence. Such a token is delivered then; its text is empty. */
+    /**
+     * Whether to go on after a token that ends a sequence: one of the model's end-of-sequence tokens, or its
+     * begin-of-sequence token, with which models that were trained on packed documents begin the next one.
+     */
     public Builder ignoreEos(boolean ignoreEos) {
       this.ignoreEos = ignoreEos;
       return this;

@@ -6,10 +6,11 @@ import java.util.List;
  * A generation that has ended.
  *
  * @param promptIds token ids of the prompt
- * @param ids generated token ids; the end-of-sequence token is not among them unless {@link
- *     GenerationRequest#ignoreEos()}
+ * @param ids generated token ids, with the end-of-sequence token if one came
  * @param text generated text, up to the stop string if one came; the prompt is not part of it
+ * @param finishReason why it ended
  * @param tokens as they were delivered, one for each of {@code ids}
+ * @param timings when things happened
  * @param evictions how often the request lost its place in the KV pool
  * @param recomputedTokens cached tokens that were thrown away by evictions and had to be computed again
  */

@@ -33,6 +33,11 @@ public final class StreamingDecoder {
     }
   }
 
+  /** A decoder for a model without a tokenizer: no token prints anything. */
+  public static StreamingDecoder silent() {
+    return new StreamingDecoder(new PieceTable(new byte[0][], -1, false));
+  }
+
   /** The text that {@code id} completes, often empty, never null. */
   public String append(int id) {
     decode(id);

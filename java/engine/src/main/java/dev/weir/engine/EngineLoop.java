@@ -1,0 +1,512 @@
+package dev.weir.engine;
+
+import dev.weir.runtime.ClosedException;
+import dev.weir.runtime.DeviceMemoryException;
+import dev.weir.runtime.KvCache;
+import dev.weir.runtime.KvCacheStatistics;
+import dev.weir.runtime.ModelInfo;
+import dev.weir.runtime.OutOfBlocksException;
+import dev.weir.runtime.OutOfSwapException;
+import dev.weir.runtime.Step;
+import dev.weir.runtime.WeirException;
+import dev.weir.scheduling.IterationPlan;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
+import dev.weir.scheduling.Scheduler;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.PriorityQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+/**
+ * The one thread that owns the KV cache, the step and the scheduler. In a steady state an iteration allocates nothing but
+ * the tokens that it delivers.
+ */
+final class EngineLoop implements Runnable {
+  private static final System.Logger LOGGER = System.getLogger(EngineLoop.class.getName());
+
+  /** A policy that asks to be woken in the past must not keep the thread spinning. */
+  private static final long SHORTEST_SLEEP_NANOS = 100_000;
+
+  private final Mailbox mailbox;
+  private final Counters counters;
+  private final Scheduler scheduler;
+  private final IterationPlan plan;
+  private final KvCache cache;
+  private final Step step;
+  private final Runnable releaseResources;
+  private final CopyOnWriteArrayList<EngineListener> listeners;
+  private final long originNanos;
+  private final int[] endTokens;
+
+  private final ArrayDeque<ActiveRequest> submitted = new ArrayDeque<>();
+  private final ArrayDeque<Generation> cancelled = new ArrayDeque<>();
+  private final IdentityHashMap<Request, ActiveRequest> active = new IdentityHashMap<>();
+  private final IdentityHashMap<Generation, ActiveRequest> byGeneration = new IdentityHashMap<>();
+  private final PriorityQueue<ActiveRequest> deadlines =
+      new PriorityQueue<>(
+          (a, b) ->
+              Long.signum(
+                  (a.submittedNanos + a.deadlineNanos) - (b.submittedNanos + b.deadlineNanos)));
+  private final ActiveRequest[] batch;
+  private final boolean[] sampled;
+  private final IterationEvent event;
+  private int resident;
+  private int swapped;
+  private volatile KvCacheStatistics lastStatistics;
+
+  EngineLoop(
+      Mailbox mailbox,
+      Counters counters,
+      Scheduler scheduler,
+      IterationPlan plan,
+      KvCache cache,
+      Step step,
+      Runnable releaseResources,
+      CopyOnWriteArrayList<EngineListener> listeners,
+      ModelInfo model,
+      long originNanos) {
+    this.mailbox = mailbox;
+    this.counters = counters;
+    this.scheduler = scheduler;
+    this.plan = plan;
+    this.cache = cache;
+    this.step = step;
+    this.releaseResources = releaseResources;
+    this.listeners = listeners;
+    this.originNanos = originNanos;
+    endTokens = endTokens(model);
+    batch = new ActiveRequest[plan.limits().maxSequences()];
+    sampled = new boolean[plan.limits().maxSequences()];
+    event = new IterationEvent(scheduler);
+    event.blocks = plan.memory().blocks();
+    lastStatistics = cache.statistics();
+  }
+
+  private static int[] endTokens(ModelInfo model) {
+    List<Integer> tokens = new ArrayList<>(model.eosTokens());
+    model.bosToken().ifPresent(tokens::add);
+    return tokens.stream().mapToInt(Integer::intValue).toArray();
+  }
+
+  /** May be called from any thread, also after the end. */
+  KvCacheStatistics statistics() {
+    try {
+      return cache.statistics();
+    } catch (ClosedException _) {
+      return lastStatistics;
+    }
+  }
+
+  @Override
+  public void run() {
+    Throwable failure = null;
+    try {
+      serve();
+    } catch (Throwable t) { // whatever it is, nobody may be left waiting
+      failure = t;
+    }
+    mailbox.terminate(failure);
+    if (failure != null) {
+      LOGGER.log(System.Logger.Level.ERROR, "the engine has failed", failure);
+      failAll(failure);
+    }
+    publishCounts();
+    release();
+  }
+
+  private void serve() {
+    while (true) {
+      mailbox.collect(submitted, cancelled);
+      long nanos = System.nanoTime();
+      double now = seconds(nanos);
+      event.finished = 0;
+      admit(now);
+      cancelRequested(now);
+      expire(nanos, now);
+      long nanosUntilCancel = mailbox.nanosUntilCancel(nanos);
+      if (nanosUntilCancel <= 0) {
+        cancelAll(now);
+      }
+      publishCounts();
+      if (nanosUntilCancel != Long.MAX_VALUE && active.isEmpty()) {
+        return;
+      }
+      plan.begin(now, cache.freeBlocks(), cache.freeSwapBlocks());
+      scheduler.plan(plan);
+      if (plan.size() == 0 && plan.evictionCount() == 0 && plan.resumedCount() == 0) {
+        mailbox.await(Math.min(nanosUntilCancel, nanosToSleep(nanos)));
+      } else {
+        iterate(nanos, now);
+      }
+    }
+  }
+
+  private double seconds(long nanoTime) {
+    return (nanoTime - originNanos) * 1e-9;
+  }
+
+  private long nanosToSleep(long nanos) {
+    long sleep = Long.MAX_VALUE;
+    if (plan.wakeTime() < Double.POSITIVE_INFINITY) {
+      double seconds = plan.wakeTime() - seconds(nanos);
+      sleep = Math.max(SHORTEST_SLEEP_NANOS, (long) Math.ceil(seconds * 1e9));
+    }
+    ActiveRequest first = deadlines.peek();
+    if (first != null) {
+      sleep = Math.min(sleep, first.submittedNanos + first.deadlineNanos - nanos);
+    }
+    return sleep;
+  }
+
+  // ---- arrivals and departures
+
+  private void admit(double now) {
+    for (ActiveRequest request = submitted.poll(); request != null; request = submitted.poll()) {
+      active.put(request.request, request);
+      byGeneration.put(request.generation, request);
+      if (request.deadlineNanos != ActiveRequest.NO_DEADLINE) {
+        deadlines.add(request);
+      }
+      scheduler.arrived(request.request, now);
+    }
+  }
+
+  private void cancelRequested(double now) {
+    for (Generation generation = cancelled.poll(); generation != null; generation = cancelled.poll()) {
+      ActiveRequest request = byGeneration.get(generation);
+      if (request != null) {
+        finish(request, FinishReason.CANCELLED, now);
+      }
+    }
+  }
+
+  private void expire(long nanos, double now) {
+    for (ActiveRequest first = deadlines.peek();
+        first != null && first.expired(nanos);
+        first = deadlines.peek()) {
+      finish(first, FinishReason.DEADLINE, now);
+    }
+  }
+
+  private void cancelAll(double now) {
+    for (ActiveRequest request : List.copyOf(active.values())) {
+      finish(request, FinishReason.CANCELLED, now);
+    }
+  }
+
+  private void finish(ActiveRequest request, FinishReason reason, double now) {
+    leave(request, now);
+    counters.finished(reason);
+    request.generation.end(result(request, reason));
+  }
+
+  private void fail(ActiveRequest request, WeirException cause, double now) {
+    leave(request, now);
+    counters.failed.increment();
+    request.generation.fail(
+        new GenerationFailedException("the iteration failed: " + cause.getMessage(), cause));
+  }
+
+  private void leave(ActiveRequest request, double now) {
+    active.remove(request.request);
+    byGeneration.remove(request.generation);
+    if (request.deadlineNanos != ActiveRequest.NO_DEADLINE) {
+      deadlines.remove(request);
+    }
+    if (!request.started) {
+      mailbox.started();
+    }
+    freeSequence(request);
+    request.finished = true;
+    request.request.finish();
+    scheduler.departed(request.request, now);
+    event.finished++;
+  }
+
+  private void freeSequence(ActiveRequest request) {
+    if (request.sequence != null) {
+      if (request.sequence.isSwapped()) {
+        swapped--;
+      } else {
+        resident--;
+      }
+      request.sequence.close();
+      request.sequence = null;
+    }
+  }
+
+  private static GenerationResult result(ActiveRequest request, FinishReason reason) {
+    List<GeneratedToken> tokens = List.copyOf(request.generation.delivered());
+    int[] ids = new int[tokens.size()];
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = tokens.get(i).id();
+      text.append(tokens.get(i).text());
+    }
+    long now = System.nanoTime();
+    Duration endToEnd = Duration.ofNanos(now - request.submittedNanos);
+    Duration queueTime =
+        request.started
+            ? Duration.ofNanos(request.startedNanos - request.submittedNanos)
+            : endToEnd;
+    Duration timeToFirstToken =
+        ids.length > 0
+            ? Duration.ofNanos(request.firstTokenNanos - request.submittedNanos)
+            : endToEnd;
+    Duration timePerOutputToken =
+        ids.length > 1
+            ? Duration.ofNanos((request.lastTokenNanos - request.firstTokenNanos) / (ids.length - 1))
+            : Duration.ZERO;
+    return new GenerationResult(
+        request.generation.promptIds(),
+        ids,
+        text.toString(),
+        reason,
+        tokens,
+        new GenerationTimings(
+            queueTime, timeToFirstToken, endToEnd, timePerOutputToken, request.submittedNanos),
+        request.request.evictions(),
+        request.request.recomputedTokens());
+  }
+
+  // ---- one iteration
+
+  private void iterate(long nanos, double now) {
+    event.iteration++;
+    event.time = now;
+    event.failed = false;
+    event.generatedTokens = 0;
+    event.stepSeconds = 0;
+    evict(now);
+    resume(now);
+    int entries = 0;
+    int tokens = 0;
+    try {
+      step.clear();
+      for (int i = 0; i < plan.size(); i++) {
+        ActiveRequest request = active.get(plan.request(i));
+        if (request != null) { // null if its swap-in has just failed
+          tokens += request.request.scheduledTokens();
+          add(request, nanos, entries++);
+        }
+      }
+      if (entries > 0) {
+        runStep();
+      }
+      plan.commit();
+    } catch (OutOfBlocksException | DeviceMemoryException e) {
+      failBatch(e, now);
+      entries = 0;
+      tokens = 0;
+    }
+    event.peakUsedBlocks = event.blocks - cache.freeBlocks();
+    event.sequences = entries;
+    event.computedTokens = tokens;
+    long sampledNanos = System.nanoTime();
+    for (int entry = 0; entry < entries; entry++) {
+      if (sampled[entry]) {
+        deliver(batch[entry], entry, sampledNanos, now);
+      }
+      batch[entry] = null;
+    }
+    counters.iterations.increment();
+    report(nanos);
+  }
+
+  private void evict(double now) {
+    event.evictions = plan.evictionCount();
+    event.swapEvictions = 0;
+    event.recomputedTokens = 0;
+    for (int i = 0; i < plan.evictionCount(); i++) {
+      ActiveRequest request = active.get(plan.evicted(i));
+      if (request.request.state() != RequestState.SWAPPED) {
+        event.recomputedTokens += request.sequence.length();
+        freeSequence(request);
+        continue;
+      }
+      event.swapEvictions++;
+      try {
+        request.sequence.swapOut();
+        resident--;
+        swapped++;
+      } catch (OutOfSwapException | DeviceMemoryException e) {
+        fail(request, e, now);
+      }
+    }
+    counters.evictions.add(event.evictions);
+    counters.swapEvictions.add(event.swapEvictions);
+    counters.recomputedTokens.add(event.recomputedTokens);
+  }
+
+  private void resume(double now) {
+    for (int i = 0; i < plan.resumedCount(); i++) {
+      ActiveRequest request = active.get(plan.resumed(i));
+      try {
+        request.sequence.swapIn();
+        swapped--;
+        resident++;
+      } catch (OutOfBlocksException | DeviceMemoryException e) {
+        fail(request, e, now);
+      }
+    }
+  }
+
+  private void add(ActiveRequest active, long nanos, int entry) {
+    Request request = active.request;
+    if (!active.started) {
+      active.started = true;
+      active.startedNanos = nanos;
+      int[] tokens = new int[request.promptTokens() + request.maxOutputTokens()];
+      System.arraycopy(active.tokens, 0, tokens, 0, request.promptTokens());
+      active.tokens = tokens;
+      mailbox.started();
+    }
+    if (active.sequence == null) {
+      active.sequence = cache.createSequence();
+      resident++;
+    }
+    int count = request.scheduledTokens();
+    step.add(active.sequence, active.tokens, request.cachedTokens(), count);
+    sampled[entry] = count == request.pendingTokens();
+    if (sampled[entry]) {
+      step.sample(entry, active.sampling);
+    }
+    batch[entry] = active;
+  }
+
+  private void runStep() {
+    counters.stepRunning = true;
+    try {
+      step.run();
+    } finally {
+      counters.lastStepNanoTime.set(System.nanoTime());
+      counters.stepRunning = false;
+    }
+    event.stepSeconds = step.nanoseconds() * 1e-9;
+  }
+
+  /** The batch ran out of memory: its requests fail and give back their blocks, all others go on. */
+  private void failBatch(WeirException cause, double now) {
+    event.failed = true;
+    counters.failedIterations.increment();
+    plan.abandon();
+    for (int i = 0; i < plan.size(); i++) {
+      ActiveRequest request = active.get(plan.request(i));
+      if (request != null) {
+        fail(request, cause, now);
+      }
+    }
+  }
+
+  private void deliver(ActiveRequest active, int entry, long nanos, double now) {
+    Request request = active.request;
+    int token = step.sampledToken(entry);
+    int generated = request.generatedTokens();
+    active.tokens[request.promptTokens() + generated - 1] = token;
+    active.lastTokenNanos = nanos;
+    if (generated == 1) {
+      active.firstTokenNanos = nanos;
+      counters.promptTokens.add(request.promptTokens());
+    }
+    counters.generatedTokens.increment();
+    event.generatedTokens++;
+
+    boolean atEnd = !active.ignoreEos && endsSequence(token);
+    boolean atLimit = generated == request.maxOutputTokens();
+    String text = active.text.append(token);
+    if ((atEnd || atLimit) && !active.text.stopped()) {
+      String rest = active.text.finish();
+      text = rest.isEmpty() ? text : text + rest;
+    }
+    active.generation.deliver(
+        new GeneratedToken(token, text, step.sampledLogProbability(entry), top(active, entry), nanos));
+    if (atEnd || active.text.stopped()) {
+      finish(active, FinishReason.STOP, now);
+    } else if (atLimit) {
+      finish(active, FinishReason.LENGTH, now);
+    }
+  }
+
+  private boolean endsSequence(int token) {
+    for (int end : endTokens) {
+      if (token == end) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private List<TokenLogProbability> top(ActiveRequest active, int entry) {
+    int count = active.sampling.topLogProbabilities();
+    if (count == 0) {
+      return List.of();
+    }
+    TokenLogProbability[] top = new TokenLogProbability[count];
+    for (int rank = 0; rank < count; rank++) {
+      top[rank] =
+          new TokenLogProbability(step.topToken(entry, rank), step.topLogProbability(entry, rank));
+    }
+    return List.of(top);
+  }
+
+  private void publishCounts() {
+    counters.running = resident;
+    counters.swapped = swapped;
+    counters.waiting = active.size() - resident - swapped;
+  }
+
+  private void report(long startNanos) {
+    if (listeners.isEmpty()) {
+      return;
+    }
+    event.running = resident;
+    event.swapped = swapped;
+    event.waiting = active.size() - resident - swapped;
+    event.freeBlocks = cache.freeBlocks();
+    event.seconds = (System.nanoTime() - startNanos) * 1e-9;
+    for (EngineListener listener : listeners) {
+      try {
+        listener.iteration(event);
+      } catch (RuntimeException e) { // code of others, which must not end the engine
+        listeners.remove(listener);
+        LOGGER.log(System.Logger.Level.WARNING, "an engine listener failed and was removed", e);
+      }
+    }
+  }
+
+  // ---- the end
+
+  private void failAll(Throwable failure) {
+    mailbox.collect(submitted, cancelled);
+    for (ActiveRequest request = submitted.poll(); request != null; request = submitted.poll()) {
+      active.put(request.request, request);
+    }
+    GenerationFailedException exception =
+        new GenerationFailedException("the engine has failed: " + failure, failure);
+    for (ActiveRequest request : active.values()) {
+      if (!request.started) {
+        mailbox.started();
+      }
+      counters.failed.increment();
+      request.generation.fail(exception);
+    }
+    active.clear();
+    byGeneration.clear();
+    deadlines.clear();
+    resident = 0;
+    swapped = 0;
+  }
+
+  private void release() {
+    try {
+      lastStatistics = cache.statistics();
+      releaseResources.run();
+    } catch (WeirException e) {
+      LOGGER.log(System.Logger.Level.WARNING, "the device could not be released", e);
+    }
+  }
+}

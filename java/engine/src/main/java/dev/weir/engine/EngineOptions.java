@@ -1,0 +1,317 @@
+package dev.weir.engine;
+
+import dev.weir.runtime.DeviceKind;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Schedulers;
+import dev.weir.scheduling.Workload;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/** How to set up an {@link Engine}. Immutable. */
+public final class EngineOptions {
+  private final Path model;
+  private final DeviceKind device;
+  private final int deviceOrdinal;
+  private final int threads;
+  private final OptionalLong kvBlocks;
+  private final OptionalLong kvBytes;
+  private final int blockSize;
+  private final long swapBlocks;
+  private final String scheduler;
+  private final Map<String, String> schedulerOptions;
+  private final Preemption preemption;
+  private final int maxSequences;
+  private final int maxBatchTokens;
+  private final int queueCapacity;
+  private final int maxTopLogProbabilities;
+  private final boolean randomWeights;
+  private final long weightSeed;
+  private final int layerLimit;
+  private final Optional<Workload> workload;
+  private final IterationCost cost;
+
+  private EngineOptions(Builder builder) {
+    model = builder.model;
+    device = builder.device;
+    deviceOrdinal = builder.deviceOrdinal;
+    threads = builder.threads;
+    kvBlocks = builder.kvBlocks;
+    kvBytes = builder.kvBytes;
+    blockSize = builder.blockSize;
+    swapBlocks = builder.swapBlocks;
+    scheduler = builder.scheduler;
+    schedulerOptions = builder.schedulerOptions;
+    preemption = builder.preemption;
+    maxSequences = builder.maxSequences;
+    maxBatchTokens = builder.maxBatchTokens;
+    queueCapacity = builder.queueCapacity;
+    maxTopLogProbabilities = builder.maxTopLogProbabilities;
+    randomWeights = builder.randomWeights;
+    weightSeed = builder.weightSeed;
+    layerLimit = builder.layerLimit;
+    workload = builder.workload;
+    cost = builder.cost;
+  }
+
+  /**
+   * @param model a folder with {@code config.json}, {@code *.safetensors} and a tokenizer
+   */
+  public static Builder builder(Path model) {
+    return new Builder(model);
+  }
+
+  public Path model() {
+    return model;
+  }
+
+  public DeviceKind device() {
+    return device;
+  }
+
+  public int deviceOrdinal() {
+    return deviceOrdinal;
+  }
+
+  public int threads() {
+    return threads;
+  }
+
+  public OptionalLong kvBlocks() {
+    return kvBlocks;
+  }
+
+  public OptionalLong kvBytes() {
+    return kvBytes;
+  }
+
+  public int blockSize() {
+    return blockSize;
+  }
+
+  public long swapBlocks() {
+    return swapBlocks;
+  }
+
+  public String scheduler() {
+    return scheduler;
+  }
+
+  public Map<String, String> schedulerOptions() {
+    return schedulerOptions;
+  }
+
+  public Preemption preemption() {
+    return preemption;
+  }
+
+  public int maxSequences() {
+    return maxSequences;
+  }
+
+  public int maxBatchTokens() {
+    return maxBatchTokens;
+  }
+
+  public int queueCapacity() {
+    return queueCapacity;
+  }
+
+  public int maxTopLogProbabilities() {
+    return maxTopLogProbabilities;
+  }
+
+  public boolean randomWeights() {
+    return randomWeights;
+  }
+
+  public long weightSeed() {
+    return weightSeed;
+  }
+
+  public int layerLimit() {
+    return layerLimit;
+  }
+
+  public Optional<Workload> workload() {
+    return workload;
+  }
+
+  public IterationCost cost() {
+    return cost;
+  }
+
+  /** Collects {@link EngineOptions}. Not thread-safe. */
+  public static final class Builder {
+    private final Path model;
+    private DeviceKind device = DeviceKind.CPU;
+    private int deviceOrdinal;
+    private int threads;
+    private OptionalLong kvBlocks = OptionalLong.empty();
+    private OptionalLong kvBytes = OptionalLong.empty();
+    private int blockSize = 16;
+    private long swapBlocks;
+    private String scheduler = "nested-wait";
+    private Map<String, String> schedulerOptions = Map.of();
+    private Preemption preemption = Preemption.RECOMPUTE;
+    private int maxSequences = 256;
+    private int maxBatchTokens = 2048;
+    private int queueCapacity = 1024;
+    private int maxTopLogProbabilities = 20;
+    private boolean randomWeights;
+    private long weightSeed;
+    private int layerLimit;
+    private Optional<Workload> workload = Optional.empty();
+    private IterationCost cost = new IterationCost(1e-3, 1e-6);
+
+    private Builder(Path model) {
+      this.model = Objects.requireNonNull(model, "model");
+    }
+
+    /** {@link DeviceKind#CPU} by default. */
+    public Builder device(DeviceKind device) {
+      this.device = Objects.requireNonNull(device, "device");
+      return this;
+    }
+
+    /** Which device of that kind, from 0. */
+    public Builder deviceOrdinal(int deviceOrdinal) {
+      this.deviceOrdinal = deviceOrdinal;
+      return this;
+    }
+
+    /** Operator threads of the CPU; 0, the default, for as many as the process may run on. */
+    public Builder threads(int threads) {
+      this.threads = threads;
+      return this;
+    }
+
+    /**
+     * Size of the KV pool in blocks; takes the place of {@link #kvBytes}. If neither is given, the pool has room for 64
+     * sequences of the model's full context, but takes at most a quarter of the memory that is available on the device
+     * when the model is loaded.
+     */
+    public Builder kvBlocks(long kvBlocks) {
+      this.kvBlocks = OptionalLong.of(kvBlocks);
+      this.kvBytes = OptionalLong.empty();
+      return this;
+    }
+
+    /** Size of the KV pool in bytes, rounded down to whole blocks; takes the place of {@link #kvBlocks}. */
+    public Builder kvBytes(long kvBytes) {
+      this.kvBytes = OptionalLong.of(kvBytes);
+      this.kvBlocks = OptionalLong.empty();
+      return this;
+    }
+
+    /** Tokens a block; 16 by default. */
+    public Builder blockSize(int blockSize) {
+      this.blockSize = blockSize;
+      return this;
+    }
+
+    /** Size of the host swap space in blocks; 0, none, by default. Used with {@link Preemption#SWAP}. */
+    public Builder swapBlocks(long swapBlocks) {
+      this.swapBlocks = swapBlocks;
+      return this;
+    }
+
+    /** The name of a policy that {@link Schedulers#all()} lists; {@code nested-wait} by default. */
+    public Builder scheduler(String scheduler) {
+      this.scheduler = Objects.requireNonNull(scheduler, "scheduler");
+      return this;
+    }
+
+    /** Settings of the policy. */
+    public Builder schedulerOptions(Map<String, String> schedulerOptions) {
+      this.schedulerOptions = Map.copyOf(schedulerOptions);
+      return this;
+    }
+
+    /** What eviction does with the blocks; {@link Preemption#RECOMPUTE} by default. */
+    public Builder preemption(Preemption preemption) {
+      this.preemption = Objects.requireNonNull(preemption, "preemption");
+      return this;
+    }
+
+    /** Sequences in one iteration; 256 by default. */
+    public Builder maxSequences(int maxSequences) {
+      this.maxSequences = maxSequences;
+      return this;
+    }
+
+    /** Tokens in one iteration, prefill and decode together; 2048 by default. */
+    public Builder maxBatchTokens(int maxBatchTokens) {
+      this.maxBatchTokens = maxBatchTokens;
+      return this;
+    }
+
+    /** Accepted requests that may wait for their first iteration, at least 1; 1024 by default. */
+    public Builder queueCapacity(int queueCapacity) {
+      this.queueCapacity = queueCapacity;
+      return this;
+    }
+
+    /** The most that {@link GenerationRequest#topLogProbabilities()} may ask for, 0..64; 20 by default. */
+    public Builder maxTopLogProbabilities(int maxTopLogProbabilities) {
+      this.maxTopLogProbabilities = maxTopLogProbabilities;
+      return this;
+    }
+
+    /** Draws the weights from {@code seed}; only {@code config.json} is read. For benchmarks. */
+    public Builder randomWeights(long seed) {
+      this.randomWeights = true;
+      this.weightSeed = seed;
+      return this;
+    }
+
+    /** Keeps only the first layers of the model, for benchmarks of big shapes; 0, the default, keeps all. */
+    public Builder layerLimit(int layerLimit) {
+      this.layerLimit = layerLimit;
+      return this;
+    }
+
+    /** What is known of arrivals and lengths, for policies that compute their settings from it. */
+    public Builder workload(Workload workload) {
+      this.workload = Optional.of(workload);
+      return this;
+    }
+
+    /**
+     * How long an iteration takes, for policies that compute their settings from it. By default 1 ms and 1 microsecond
+     * for each resident token, which is a guess; measure it for serious use.
+     */
+    public Builder cost(IterationCost cost) {
+      this.cost = Objects.requireNonNull(cost, "cost");
+      return this;
+    }
+
+    /**
+     * @throws IllegalArgumentException if a value can never be right; the message names it. Values that depend on the
+     *     model or the device are checked by {@link Engine#start}.
+     */
+    public EngineOptions build() {
+      atLeast("deviceOrdinal", deviceOrdinal, 0);
+      atLeast("threads", threads, 0);
+      kvBlocks.ifPresent(blocks -> atLeast("kvBlocks", blocks, 1));
+      kvBytes.ifPresent(bytes -> atLeast("kvBytes", bytes, 1));
+      atLeast("blockSize", blockSize, 1);
+      atLeast("swapBlocks", swapBlocks, 0);
+      atLeast("maxSequences", maxSequences, 1);
+      atLeast("maxBatchTokens", maxBatchTokens, 1);
+      atLeast("queueCapacity", queueCapacity, 1);
+      atLeast("maxTopLogProbabilities", maxTopLogProbabilities, 0);
+      atLeast("layerLimit", layerLimit, 0);
+      return new EngineOptions(this);
+    }
+
+    private static void atLeast(String name, long value, long limit) {
+      if (value < limit) {
+        throw new IllegalArgumentException(name + " is " + value + ", must be at least " + limit);
+      }
+    }
+  }
+}

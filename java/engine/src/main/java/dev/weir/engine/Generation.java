@@ -1,0 +1,256 @@
+package dev.weir.engine;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Flow;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+
+/**
+ * A request that an {@link Engine} has accepted: its tokens as they come, and its result. The tokens can be read in
+ * three ways, as often as wanted and by any number of readers; every reader gets all of them from the first on.
+ *
+ * <ul>
+ *   <li>{@link #iterator()} blocks the reading thread until the next token is there (a virtual thread is fine);
+ *   <li>{@link #publisher()} pushes them as demanded;
+ *   <li>{@link #completion()} gives the whole.
+ * </ul>
+ *
+ * <p>All tokens are kept until the generation itself is garbage, so a slow reader delays nobody and costs no memory
+ * beyond them; there are at most {@link GenerationRequest#maxTokens()}. No reader's code ever runs on the engine's
+ * thread.
+ *
+ * <p>If the engine fails, readers get what was generated and then a {@link GenerationFailedException}. Every method may
+ * be called from any thread.
+ */
+public final class Generation implements Iterable<GeneratedToken> {
+  private final long id;
+  private final int[] promptIds;
+  private final Consumer<Generation> canceller;
+  private final Executor delivery;
+  private final CompletableFuture<GenerationResult> completion = new CompletableFuture<>();
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition progress = lock.newCondition();
+  // Guarded by lock.
+  private final List<GeneratedToken> tokens = new ArrayList<>();
+  private final List<TokenSubscription> subscriptions = new ArrayList<>();
+  private boolean ended;
+  private GenerationFailedException failure;
+
+  Generation(long id, int[] promptIds, Consumer<Generation> canceller, Executor delivery) {
+    this.id = id;
+    this.promptIds = promptIds;
+    this.canceller = canceller;
+    this.delivery = delivery;
+  }
+
+  /** Unique within the engine; in the order of submission. */
+  public long id() {
+    return id;
+  }
+
+  /** The token ids of the prompt. */
+  public int[] promptIds() {
+    return promptIds.clone();
+  }
+
+  /**
+   * The tokens from the first on. {@code hasNext} waits for the next token or the end. It throws {@link
+   * GenerationFailedException} if the engine failed, and {@link CancellationException}, with the interrupt status set,
+   * if the waiting thread is interrupted; the generation itself goes on then. Each iterator is for one thread.
+   */
+  @Override
+  public Iterator<GeneratedToken> iterator() {
+    return new Iterator<>() {
+      private int next;
+
+      @Override
+      public boolean hasNext() {
+        return await(next);
+      }
+
+      @Override
+      public GeneratedToken next() {
+        if (!await(next)) {
+          throw new NoSuchElementException("the generation has ended");
+        }
+        return token(next++);
+      }
+    };
+  }
+
+  /**
+   * The tokens from the first on, for each subscriber as it demands them, on a thread of their own. {@code onComplete}
+   * follows the last token, whatever the {@link FinishReason}; {@code onError} with a {@link GenerationFailedException}
+   * if the engine failed. Cancelling a subscription only ends that subscription; {@link #cancel()} ends the generation.
+   */
+  public Flow.Publisher<GeneratedToken> publisher() {
+    return this::subscribe;
+  }
+
+  /**
+   * The whole, when it has ended; the request holds no KV memory any more by then. Completed exceptionally with a {@link
+   * GenerationFailedException} if the engine failed. Dependent actions do not run on the engine's thread. Completing or
+   * cancelling the returned future has no effect on the generation.
+   */
+  public CompletableFuture<GenerationResult> completion() {
+    return completion.copy();
+  }
+
+  /**
+   * The whole; waits for it.
+   *
+   * @throws GenerationFailedException if the engine failed
+   * @throws CancellationException if the waiting thread is interrupted; its interrupt status is set
+   */
+  public GenerationResult await() {
+    await(Integer.MAX_VALUE);
+    try {
+      return completion.join();
+    } catch (CompletionException e) {
+      throw e.getCause() instanceof GenerationFailedException failed ? failed : e;
+    }
+  }
+
+  /**
+   * Ends the generation with {@link FinishReason#CANCELLED}; its blocks are free within two iterations. Does not wait for
+   * that. Does nothing if the generation has ended.
+   */
+  public void cancel() {
+    canceller.accept(this);
+  }
+
+  // ---- for the engine's thread
+
+  void deliver(GeneratedToken token) {
+    lock.lock();
+    try {
+      tokens.add(token);
+      progress.signalAll();
+      for (int i = 0; i < subscriptions.size(); i++) {
+        subscriptions.get(i).tokenArrived();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The tokens so far; the engine's thread is the only one that adds any. */
+  List<GeneratedToken> delivered() {
+    return Collections.unmodifiableList(tokens);
+  }
+
+  void end(GenerationResult result) {
+    end();
+    delivery.execute(() -> completion.complete(result));
+  }
+
+  void fail(GenerationFailedException exception) {
+    lock.lock();
+    try {
+      failure = exception;
+    } finally {
+      lock.unlock();
+    }
+    end();
+    delivery.execute(() -> completion.completeExceptionally(exception));
+  }
+
+  private void end() {
+    lock.lock();
+    try {
+      ended = true;
+      progress.signalAll();
+      for (int i = 0; i < subscriptions.size(); i++) {
+        subscriptions.get(i).signal();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  // ---- for readers
+
+  private void subscribe(Flow.Subscriber<? super GeneratedToken> subscriber) {
+    TokenSubscription subscription = new TokenSubscription(this, subscriber, delivery);
+    subscriber.onSubscribe(subscription);
+    lock.lock();
+    try {
+      subscriptions.add(subscription);
+    } finally {
+      lock.unlock();
+    }
+    subscription.start();
+  }
+
+  void unsubscribe(TokenSubscription subscription) {
+    lock.lock();
+    try {
+      subscriptions.remove(subscription);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The token at {@code index}, or null if it is not there yet, or never will be. */
+  GeneratedToken token(int index) {
+    lock.lock();
+    try {
+      return index < tokens.size() ? tokens.get(index) : null;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  boolean ended() {
+    lock.lock();
+    try {
+      return ended;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Why the generation failed; null if it did not. */
+  GenerationFailedException failure() {
+    lock.lock();
+    try {
+      return failure;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Waits until there is a token at {@code index} (true), or the generation has ended without (false). */
+  private boolean await(int index) {
+    lock.lock();
+    try {
+      while (index >= tokens.size() && !ended) {
+        progress.await();
+      }
+      if (index < tokens.size()) {
+        return true;
+      }
+      if (failure != null) {
+        throw failure;
+      }
+      return false;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      CancellationException cancellation = new CancellationException("interrupted while waiting for a token");
+      cancellation.initCause(e);
+      throw cancellation;
+    } finally {
+      lock.unlock();
+    }
+  }
+}

@@ -1,0 +1,136 @@
+package dev.weir.engine;
+
+import dev.weir.scheduling.Scheduler;
+import java.util.function.ObjDoubleConsumer;
+
+/**
+ * One iteration of an {@link Engine}. Valid only during {@link EngineListener#iteration}; used again afterwards.
+ *
+ * <p>Memory and numbers of requests are those after the iteration, when the requests that it completed have left.
+ */
+public final class IterationEvent {
+  private final Scheduler scheduler;
+
+  long iteration;
+  double time;
+  double seconds;
+  double stepSeconds;
+  int running;
+  int waiting;
+  int swapped;
+  long blocks;
+  long freeBlocks;
+  long peakUsedBlocks;
+  int sequences;
+  int computedTokens;
+  int generatedTokens;
+  int evictions;
+  int swapEvictions;
+  long recomputedTokens;
+  int finished;
+  boolean failed;
+
+  IterationEvent(Scheduler scheduler) {
+    this.scheduler = scheduler;
+  }
+
+  /** Number of the iteration, from 1. */
+  public long iteration() {
+    return iteration;
+  }
+
+  /** When it began, in seconds since the engine was started. */
+  public double time() {
+    return time;
+  }
+
+  /** How long it took altogether, in seconds. */
+  public double seconds() {
+    return seconds;
+  }
+
+  /** How long the model took, in seconds. */
+  public double stepSeconds() {
+    return stepSeconds;
+  }
+
+  /** Requests that hold blocks of the pool. */
+  public int running() {
+    return running;
+  }
+
+  /** Requests that hold no memory: new ones, and ones evicted by recompute. */
+  public int waiting() {
+    return waiting;
+  }
+
+  /** Requests whose blocks are in the swap space. */
+  public int swapped() {
+    return swapped;
+  }
+
+  /** Blocks of the pool. */
+  public long blocks() {
+    return blocks;
+  }
+
+  /** Free blocks of the pool. */
+  public long freeBlocks() {
+    return freeBlocks;
+  }
+
+  /** Used blocks of the pool. */
+  public long usedBlocks() {
+    return blocks - freeBlocks;
+  }
+
+  /** Used blocks when the step had run and before completed requests gave theirs back. */
+  public long peakUsedBlocks() {
+    return peakUsedBlocks;
+  }
+
+  /** Sequences in the batch. */
+  public int sequences() {
+    return sequences;
+  }
+
+  /** Tokens that passed through the model. */
+  public int computedTokens() {
+    return computedTokens;
+  }
+
+  /** Tokens that were sampled. */
+  public int generatedTokens() {
+    return generatedTokens;
+  }
+
+  /** Requests evicted, by whichever means. */
+  public int evictions() {
+    return evictions;
+  }
+
+  /** Of those, the ones whose blocks went to the swap space. */
+  public int swapEvictions() {
+    return swapEvictions;
+  }
+
+  /** Cached tokens that the evictions threw away. */
+  public long recomputedTokens() {
+    return recomputedTokens;
+  }
+
+  /** Requests that ended in this iteration, whatever the reason. */
+  public int finished() {
+    return finished;
+  }
+
+  /** Whether the batch ran out of memory and its requests failed. */
+  public boolean failed() {
+    return failed;
+  }
+
+  /** The policy's own figures, see {@link Scheduler#gauges}. */
+  public void schedulerGauges(ObjDoubleConsumer<String> sink) {
+    scheduler.gauges(sink);
+  }
+}
