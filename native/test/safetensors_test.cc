@@ -231,8 +231,33 @@ TEST_CASE("shapes, types and offsets that do not agree") {
   CHECK(names(refused("{" + tensor("a", "F32", "[" + ones + ",1]", 0, 4) + "}", 4), "64 dimensions"));
 }
 
+TEST_CASE("headers that are all well but the size") {
+  const std::string million((1 << 20) + 1, 'x');
+  CHECK_NOTHROW(parse(R"({"__metadata__":{"k":")" + million.substr(1) + "\"}}", 0));
+  for (const std::string& header :
+       {R"({"__metadata__":{"k":")" + million + "\"}}", R"({"__metadata__":{")" + million + R"(":"v"}})",
+        "{" + tensor(million, "F32", "[1]", 0, 4) + "}", R"({"__metadata__":{"k":"\")" + million + "\"}}",
+        R"({"a":{"shape":[)" + std::string(2 << 20, '1'), "{}" + std::string(2 << 20, ' ')}) {
+    CAPTURE(header.substr(0, 40));
+    const Error error = refused(header, 4);
+    CHECK(error.status() == WEIR_INVALID_MODEL);
+    CHECK(names(error, "1048576"));
+  }
+
+  std::string metadata = R"("0":"")";
+  for (int i = 1; i < 65536; ++i) metadata += ",\"" + std::to_string(i) + R"(":"")";
+  CHECK_NOTHROW(parse(R"({"__metadata__":{)" + metadata + "}}", 0));
+  CHECK(names(refused(R"({"__metadata__":{)" + metadata + R"(,"x":""}})", 0), "more than 65536 names"));
+
+  std::string tensors = tensor("0", "F32", "[0]", 0, 0);
+  for (int i = 1; i < 262144; ++i) tensors += "," + tensor(std::to_string(i), "F32", "[0]", 0, 0);
+  CHECK(parse("{" + tensors + "}", 0).size() == 262144);
+  CHECK(names(refused("{" + tensors + "," + tensor("x", "F32", "[0]", 0, 0) + "}", 0),
+              "more than 262144 tensors"));
+}
+
 TEST_CASE("a message stays short and printable, whatever the file holds") {
-  const std::string name = std::string(1 << 20, 'n');
+  const std::string name = std::string(1 << 19, 'n');
   const Error error = refused("{" + tensor("\\u0000" + name, "F32", "[2]", 0, 4) + "}", 4);
   CHECK(error.message().size() < 500);
   CHECK(names(error, "\"\\x00nnn"));

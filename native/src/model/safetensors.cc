@@ -25,6 +25,9 @@ using nlohmann::json;
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kLongestHeader = 100'000'000;  // the limit of the format's reference implementation
 constexpr size_t kMostDimensions = 64;            // that of PyTorch
+constexpr size_t kMostTensors = size_t{1} << 18;
+constexpr size_t kMostMetadata = size_t{1} << 16;
+constexpr size_t kLongestToken = size_t{1} << 20;
 
 struct FormatType {
   std::string_view name;
@@ -73,6 +76,9 @@ class HeaderReader final : public nlohmann::json_sax<json> {
         begin_member(name);
         return true;
       case Place::metadata:
+        if (metadata_names_.size() == kMostMetadata) {
+          throw invalid("more than " + std::to_string(kMostMetadata) + " names in __metadata__");
+        }
         if (!metadata_names_.insert(name).second)
           throw invalid("the name " + in_quotes(name) + " twice in __metadata__");
         place_ = Place::metadata_value;
@@ -192,6 +198,9 @@ class HeaderReader final : public nlohmann::json_sax<json> {
       if (has_metadata_) throw invalid("__metadata__ twice");
       has_metadata_ = true;
     } else {
+      if (tensors_.size() == kMostTensors) {
+        throw invalid("more than " + std::to_string(kMostTensors) + " tensors");
+      }
       const auto [place, added] = tensors_.try_emplace(name);
       if (!added) throw invalid("tensor " + in_quotes(name) + " twice");
       name_ = &place->first;
@@ -242,6 +251,26 @@ class HeaderReader final : public nlohmann::json_sax<json> {
   bool has_offsets_ = false;
   int offsets_ = 0;
 };
+
+// Refuses strings and numbers that would be copied several times over before the reader sees them.
+void check_tokens(std::string_view header, const std::string& origin) {
+  bool in_string = false;
+  size_t begin = 0;
+  for (size_t i = 0; i < header.size(); ++i) {
+    if (header[i] == '\\' && in_string) {
+      ++i;
+    } else if (header[i] == '"') {
+      in_string = !in_string;
+      begin = i;
+    }
+    if (i - begin > kLongestToken) {
+      throw Error(WEIR_INVALID_MODEL, "the header of " + origin + " goes on for more than " +
+                                          std::to_string(kLongestToken) + " bytes from byte " +
+                                          std::to_string(begin) +
+                                          " without the beginning or end of a string");
+    }
+  }
+}
 
 // Bytes that a tensor takes, or nothing if that is no number of bytes.
 std::optional<uint64_t> bytes_of(const HeaderTensor& tensor) {
@@ -356,6 +385,7 @@ TensorTable parse_safetensors(std::string_view head, uint64_t file_size, const s
   }
   const std::string_view header = head.substr(kLengthBytes, length);
   if (!header.starts_with('{')) throw invalid_json("the header of " + origin, 0);
+  check_tokens(header, origin);
 
   HeaderReader reader(origin);
   json::sax_parse(header.begin(), header.end(), &reader);

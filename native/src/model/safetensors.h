@@ -35,9 +35,11 @@ using OtherTensors = std::map<std::string, std::string, std::less<>>;
 
 // Parses the header of a file whose first bytes are `head` (at least the whole header, at most the whole
 // file) and whose size is `file_size`. Tensors of types other than F32, F16 and BF16 are checked and left out
-// of the table, but named in `others` if that is not null. Time and memory are linear in the length of the
-// header, which is at most 100 MB and lies within `head`; no number in it makes anything large. Throws Error
-// WEIR_INVALID_MODEL, or WEIR_UNSUPPORTED for a type that the format did not have when this was written.
+// of the table, but named in `others` if that is not null. No number in the header makes anything large.
+// Beyond what the format demands, a header may name at most 2^18 tensors of at most 64 dimensions and 2^16
+// metadata, and no string in it may be longer than 1 MiB; with the format's own limit of 100 MB that bounds
+// memory. Throws Error WEIR_INVALID_MODEL, or WEIR_UNSUPPORTED for a type that the format did not have when
+// this was written.
 TensorTable parse_safetensors(std::string_view head, uint64_t file_size, const std::string& origin,
                               OtherTensors* others = nullptr);
 
