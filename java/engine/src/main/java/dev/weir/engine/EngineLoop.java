@@ -225,6 +225,7 @@ final class EngineLoop implements Runnable {
     request.request.finish();
     scheduler.departed(request.request, now);
     event.finished++;
+    publishCounts();
   }
 
   private void freeSequence(ActiveRequest request) {
@@ -277,6 +278,7 @@ final class EngineLoop implements Runnable {
 
   private void iterate(long nanos, double now) {
     event.iteration++;
+    counters.iterations.increment();
     event.time = now;
     event.failed = false;
     event.generatedTokens = 0;
@@ -313,7 +315,6 @@ final class EngineLoop implements Runnable {
       }
       batch[entry] = null;
     }
-    counters.iterations.increment();
     report(nanos);
   }
 
