@@ -16,11 +16,13 @@ public final class KvCache implements AutoCloseable {
   private final NativeCache cache;
   private final AtomicBoolean closed = new AtomicBoolean();
 
+  /** Held while the native statistics are filled and read, which never waits for a step. */
+  private final Object statistics = new Object();
+
   /**
-   * Held while the structs of the describing calls are filled and read; those calls never wait for
-   * a step.
+   * Held while the native description of a sequence is filled and read, which may wait for a step.
    */
-  private final Object describing = new Object();
+  private final Object description = new Object();
 
   private KvCache(Model model, NativeCache cache) {
     this.model = model;
@@ -70,7 +72,7 @@ public final class KvCache implements AutoCloseable {
 
   /** Never waits for a step that runs. */
   public KvCacheStatistics statistics() {
-    synchronized (describing) {
+    synchronized (statistics) {
       NativeCacheStatistics read = read();
       return new KvCacheStatistics(
           read.blockSize(),
@@ -95,14 +97,14 @@ public final class KvCache implements AutoCloseable {
 
   /** Free blocks of the pool. Does not allocate and never waits for a step that runs. */
   public long freeBlocks() {
-    synchronized (describing) {
+    synchronized (statistics) {
       return read().free();
     }
   }
 
   /** Free blocks of the swap space. Does not allocate and never waits for a step that runs. */
   public long freeSwapBlocks() {
-    synchronized (describing) {
+    synchronized (statistics) {
       NativeCacheStatistics read = read();
       return read.swapCapacity() - read.swapUsed();
     }
@@ -130,19 +132,19 @@ public final class KvCache implements AutoCloseable {
   }
 
   int sequenceLength(long sequence) {
-    synchronized (describing) {
+    synchronized (description) {
       return describe(sequence).length();
     }
   }
 
   boolean isSequenceSwapped(long sequence) {
-    synchronized (describing) {
+    synchronized (description) {
       return describe(sequence).swapped() != 0;
     }
   }
 
   SequenceInfo sequenceInfo(long sequence) {
-    synchronized (describing) {
+    synchronized (description) {
       NativeSequenceInfo info = describe(sequence);
       return new SequenceInfo(
           info.length(), info.blocks(), info.sharedBlocks(), info.swapped() != 0);
@@ -150,12 +152,12 @@ public final class KvCache implements AutoCloseable {
   }
 
   private NativeCacheStatistics read() {
-    Status.check(open().readStatistics(), cache.error());
+    Status.check(open().readStatistics(), cache.statisticsError());
     return cache.statistics();
   }
 
   private NativeSequenceInfo describe(long sequence) {
-    Status.check(open().describeSequence(sequence), cache.error());
+    Status.check(open().describeSequence(sequence), cache.sequenceInfoError());
     return cache.sequenceInfo();
   }
 }

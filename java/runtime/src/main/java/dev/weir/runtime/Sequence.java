@@ -6,7 +6,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * A text whose keys and values are in a {@link KvCache}. Ends with its cache. Safe for use by many
- * threads; what changes a sequence waits for a step that runs on its cache.
+ * threads; a call may wait for a step that runs on the cache.
  */
 public final class Sequence implements AutoCloseable {
   private final KvCache cache;
@@ -18,7 +18,7 @@ public final class Sequence implements AutoCloseable {
     this.id = id;
   }
 
-  /** Tokens in the cache. Does not allocate and never waits for a step that runs. */
+  /** Tokens in the cache. Does not allocate. */
   public int length() {
     return cache.sequenceLength(id());
   }

@@ -89,7 +89,7 @@ public final class Step implements AutoCloseable {
    * @return the index of the entry, from 0
    * @throws InvalidArgumentException if the batch is full or has run, or the sequence belongs to
    *     another cache
-   * @throws ClosedException if the step or the sequence was closed
+   * @throws ClosedException if the step, its cache or the sequence was closed
    */
   public int add(Sequence sequence, int token) {
     synchronized (batch) {
@@ -106,7 +106,7 @@ public final class Step implements AutoCloseable {
    * @return the index of the entry, from 0
    * @throws InvalidArgumentException if the range is empty or not in the array, the batch is full
    *     or has run, or the sequence belongs to another cache
-   * @throws ClosedException if the step or the sequence was closed
+   * @throws ClosedException if the step, its cache or the sequence was closed
    */
   public int add(Sequence sequence, int[] tokens, int offset, int count) {
     if (offset < 0 || count < 1 || count > tokens.length - offset) {
@@ -173,6 +173,7 @@ public final class Step implements AutoCloseable {
     synchronized (batch) {
       checkOpen();
       checkNotRun();
+      cache.open();
       Status.check(step.run(entries), step.error());
       ran = true;
       lastEntries = step.reportedEntries();
@@ -316,6 +317,7 @@ public final class Step implements AutoCloseable {
   private int begin(Sequence sequence, int count) {
     checkOpen();
     checkNotRun();
+    cache.open();
     if (sequence.cache() != cache) {
       throw new InvalidArgumentException("the sequence belongs to another KV cache than the step");
     }

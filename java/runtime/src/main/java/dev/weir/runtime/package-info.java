@@ -17,9 +17,9 @@
  * it says otherwise.
  *
  * <p><b>Threads.</b> Every method may be called from any thread, virtual ones included; a call that
- * computes or reads files keeps its carrier thread busy meanwhile. Changes of one cache, its
- * sequences and steps wait for each other; methods that only describe never wait for a step that
- * runs.
+ * computes or reads files keeps its carrier thread busy meanwhile. Calls on one cache, its
+ * sequences and steps wait for each other; only the statistics of a cache never wait for a step
+ * that runs.
  *
  * <p><b>The native library</b> is found and opened by the first call that needs it, see {@link
  * dev.weir.runtime.WeirLibrary}.

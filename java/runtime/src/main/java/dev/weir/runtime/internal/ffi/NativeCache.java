@@ -11,7 +11,7 @@ import java.lang.foreign.MemorySegment;
  * calls one returns a {@link NativeStatus}.
  *
  * <p>{@link #readStatistics} and {@link #describeSequence} do not allocate: they fill structs that
- * belong to this object, and their callers take turns.
+ * belong to this object. The callers of one of them take turns; the two are independent.
  */
 public final class NativeCache {
   private static final long BLOCK_SIZE = Layouts.offset(Layouts.CACHE_OPTIONS, "block_size");
@@ -24,7 +24,8 @@ public final class NativeCache {
   private final Arena arena = Arena.ofAuto();
   private final NativeCacheStatistics statistics = new NativeCacheStatistics(arena);
   private final NativeSequenceInfo sequenceInfo = new NativeSequenceInfo(arena);
-  private final NativeError error = new NativeError(arena);
+  private final NativeError statisticsError = new NativeError(arena);
+  private final NativeError sequenceInfoError = new NativeError(arena);
 
   /** The cache that {@link #create} made. */
   public NativeCache(long handle) {
@@ -65,15 +66,21 @@ public final class NativeCache {
     return sequenceInfo;
   }
 
-  /** Of {@link #readStatistics} and {@link #describeSequence}. */
-  public NativeError error() {
-    return error;
+  /** Of {@link #readStatistics}. */
+  public NativeError statisticsError() {
+    return statisticsError;
+  }
+
+  /** Of {@link #describeSequence}. */
+  public NativeError sequenceInfoError() {
+    return sequenceInfoError;
   }
 
   public int readStatistics() {
     try {
       return (int)
-          Functions.CACHE_STATISTICS_READ.invokeExact(handle, statistics.segment, error.segment);
+          Functions.CACHE_STATISTICS_READ.invokeExact(
+              handle, statistics.segment, statisticsError.segment);
     } catch (Throwable t) {
       throw Downcalls.unexpected(t);
     }
@@ -83,7 +90,7 @@ public final class NativeCache {
     try {
       return (int)
           Functions.SEQUENCE_DESCRIBE.invokeExact(
-              handle, sequence, sequenceInfo.segment, error.segment);
+              handle, sequence, sequenceInfo.segment, sequenceInfoError.segment);
     } catch (Throwable t) {
       throw Downcalls.unexpected(t);
     }

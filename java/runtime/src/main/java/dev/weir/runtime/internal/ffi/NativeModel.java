@@ -9,8 +9,8 @@ import java.lang.ref.Reference;
 
 /** The functions {@code weir_model_*}. Every method returns a {@link NativeStatus}. */
 public final class NativeModel {
-  private static final int WEIGHTS_FILES = 0;
-  private static final int WEIGHTS_RANDOM = 1;
+  static final int WEIGHTS_FILES = 0;
+  static final int WEIGHTS_RANDOM = 1;
 
   private static final long WEIGHTS = Layouts.offset(Layouts.MODEL_OPTIONS, "weights");
   private static final long SEED = Layouts.offset(Layouts.MODEL_OPTIONS, "seed");

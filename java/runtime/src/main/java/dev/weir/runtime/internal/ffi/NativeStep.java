@@ -19,7 +19,7 @@ import java.lang.foreign.ValueLayout;
  * does not have to wait for a call that is under way.
  */
 public final class NativeStep {
-  private static final int ENTRY_SAMPLE = 1;
+  static final int ENTRY_SAMPLE = 1;
 
   private static final long MAX_ENTRIES = Layouts.offset(Layouts.STEP_OPTIONS, "max_entries");
   private static final long MAX_TOKENS = Layouts.offset(Layouts.STEP_OPTIONS, "max_tokens");
