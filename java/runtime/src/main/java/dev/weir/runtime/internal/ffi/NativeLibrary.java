@@ -112,7 +112,7 @@ public final class NativeLibrary {
       throw new LibraryLoadException(
           path
               + " says it has version "
-              + abiVersion
+              + dotted(abiVersion)
               + " of the ABI but lacks functions of it. "
               + HOW_TO_SET,
           e);

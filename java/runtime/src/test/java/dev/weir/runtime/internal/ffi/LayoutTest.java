@@ -147,15 +147,18 @@ class LayoutTest {
   private static Map<String, Integer> numbersOfTheHeader() throws IOException {
     Map<String, Integer> numbers = new TreeMap<>();
     Matcher matcher =
-        Pattern.compile("^(?:#define| ) (WEIR_[A-Z_]+) (?:= )?(\\d+)", Pattern.MULTILINE)
-            .matcher(header());
+        Pattern.compile("(?:#define +(WEIR_\\w+) +|(WEIR_\\w+)\\s*=\\s*)(\\d+)").matcher(header());
     while (matcher.find()) {
-      numbers.put(matcher.group(1), Integer.valueOf(matcher.group(2)));
+      String name = matcher.group(1) != null ? matcher.group(1) : matcher.group(2);
+      numbers.put(name, Integer.valueOf(matcher.group(3)));
     }
     return numbers;
   }
 
   private static String header() throws IOException {
-    return Files.readString(Path.of(System.getProperty("weir.root"), "native/include/weir.h"));
+    Path path = Path.of(System.getProperty("weir.root"), "native/include/weir.h");
+    return Pattern.compile("/\\*.*?\\*/", Pattern.DOTALL)
+        .matcher(Files.readString(path))
+        .replaceAll("");
   }
 }

@@ -1,0 +1,271 @@
+package dev.weir.runtime;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
+import org.assertj.core.api.AbstractStringAssert;
+import org.bytedeco.javacpp.Loader;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Finding and opening the native library, each time in a fresh JVM. */
+class WeirLibraryTest {
+  private static final String RESOURCE = "dev/weir/native/" + Loader.getPlatform() + "/libweir.so";
+  private static final long ENTRY_TIME = 1_700_000_000_000L;
+
+  @TempDir Path folder;
+
+  private record Outcome(List<String> output, String errors) {
+    String line(String name) {
+      return output.stream()
+          .filter(line -> line.startsWith(name + " "))
+          .map(line -> line.substring(name.length() + 1))
+          .findFirst()
+          .orElseThrow(() -> new AssertionError(name + " is missing in " + this));
+    }
+
+    List<String> lines(String name) {
+      return output.stream().filter(line -> line.startsWith(name + " ")).toList();
+    }
+  }
+
+  @Test
+  void comesFromTheClassPathWithoutWarnings() throws Exception {
+    Outcome outcome = probe(List.of(), Map.of(), classPath());
+    assertThat(Path.of(outcome.line("path"))).isRegularFile();
+    assertThat(outcome.line("version")).isEqualTo(WeirLibrary.version());
+    assertThat(outcome.line("abi")).isEqualTo("1000");
+    assertThat(outcome.line("matmul")).startsWith("oneDNN 3.");
+    assertThat(outcome.lines("mapped"))
+        .as("one copy of each, from one folder")
+        .hasSize(2)
+        .anySatisfy(line -> assertThat(line).endsWith("/libdnnl.so.3"))
+        .anySatisfy(line -> assertThat(line).endsWith("/libgomp.so.1"))
+        .allSatisfy(line -> assertThat(line).contains("/org/bytedeco/dnnl/"));
+    assertThat(outcome.errors()).isEmpty();
+  }
+
+  @Test
+  void worksWithoutOneDnnAndSaysSo() throws Exception {
+    Outcome outcome = probe(List.of(), Map.of(), classPathWithout("dnnl"));
+    assertThat(outcome.line("matmul")).doesNotStartWith("oneDNN 3.").contains("oneDNN");
+    assertThat(outcome.errors()).isEmpty();
+  }
+
+  @Test
+  void aLibraryInAJarIsExtractedOnce() throws Exception {
+    byte[] library = Files.readAllBytes(bundledLibrary());
+    String cache = "-Dorg.bytedeco.javacpp.cachedir=" + folder.resolve("cache");
+    List<String> first = withJar("weir-native-1.jar", library, (byte) 1);
+
+    Path path = Path.of(probe(List.of(cache), Map.of(), first).line("path"));
+    assertThat(path).startsWith(folder.resolve("cache").toRealPath());
+    Object extracted = Files.readAttributes(path, "unix:ino,lastModifiedTime");
+    assertThat(probe(List.of(cache), Map.of(), first).line("path")).isEqualTo(path.toString());
+    assertThat(Files.readAttributes(path, "unix:ino,lastModifiedTime")).isEqualTo(extracted);
+  }
+
+  @Test
+  void anotherBuildOfTheSameSizeAndTimeIsNotTakenForTheCachedOne() throws Exception {
+    byte[] library = Files.readAllBytes(bundledLibrary());
+    String cache = "-Dorg.bytedeco.javacpp.cachedir=" + folder.resolve("cache");
+    List<String> classPath = withJar("weir-native-1.jar", library, (byte) 1);
+    Path first = Path.of(probe(List.of(cache), Map.of(), classPath).line("path"));
+    withJar("weir-native-1.jar", library, (byte) 2);
+    Path second = Path.of(probe(List.of(cache), Map.of(), classPath).line("path"));
+
+    assertThat(Files.size(second)).isEqualTo(Files.size(first));
+    assertThat(Files.mismatch(first, second)).isEqualTo(library.length);
+  }
+
+  @Test
+  void theSettingsNameALibrary() throws Exception {
+    Path home = Files.createDirectories(folder.resolve("home"));
+    Path library = Files.copy(bundledLibrary(), home.resolve("libweir.so"));
+    Path copy = Files.copy(library, folder.resolve("another.so"));
+
+    assertThat(probe(List.of("-Dweir.library=" + copy), Map.of(), classPath()).line("path"))
+        .isEqualTo(copy.toString());
+    assertThat(probe(List.of("-Dweir.home=" + home), Map.of(), classPath()).line("path"))
+        .isEqualTo(library.toString());
+    assertThat(probe(List.of(), Map.of("WEIR_LIBRARY", copy.toString()), classPath()).line("path"))
+        .isEqualTo(copy.toString());
+    assertThat(probe(List.of(), Map.of("WEIR_HOME", home.toString()), classPath()).line("path"))
+        .isEqualTo(library.toString());
+
+    Path installed = home.resolve("lib").resolve("libweir.so");
+    Files.createDirectories(installed.getParent());
+    Files.copy(library, installed);
+    assertThat(
+            probe(
+                    List.of("-Dweir.home=" + home),
+                    Map.of("WEIR_LIBRARY", copy.toString()),
+                    classPath())
+                .line("path"))
+        .as("a system property comes before the environment")
+        .isEqualTo(installed.toString());
+  }
+
+  @Test
+  void aSettingThatNamesNoFile() throws Exception {
+    Path missing = folder.resolve("missing.so");
+    assertFails(List.of("-Dweir.library=" + missing), Map.of())
+        .isEqualTo("The system property weir.library names " + missing + ", which is not a file");
+    assertFails(List.of(), Map.of("WEIR_LIBRARY", folder.toString()))
+        .isEqualTo(
+            "The environment variable WEIR_LIBRARY names " + folder + ", which is not a file");
+    assertFails(List.of("-Dweir.home=" + folder), Map.of())
+        .isEqualTo(
+            "The system property weir.home names "
+                + folder
+                + ", but there is neither "
+                + folder.resolve("lib/libweir.so")
+                + " nor "
+                + folder.resolve("libweir.so"));
+    assertFails(List.of(), Map.of("WEIR_HOME", folder.toString()))
+        .startsWith("The environment variable WEIR_HOME names " + folder);
+  }
+
+  @Test
+  void aFileThatIsNoLibrary() throws Exception {
+    Path text = Files.writeString(folder.resolve("libweir.so"), "not a shared object");
+    // The JVM itself warns of such a file on stderr.
+    Outcome outcome = probe(List.of("-Dweir.library=" + text), Map.of(), classPath());
+    assertThat(outcome.line("failed"))
+        .startsWith("Cannot open " + text + ": ")
+        .contains("file too short")
+        .contains("WEIR_LIBRARY");
+  }
+
+  @Test
+  void aLibraryThatIsNotOurs() throws Exception {
+    Path zip = Path.of(System.getProperty("java.home"), "lib", "libzip.so");
+    assertFails(List.of("-Dweir.library=" + zip), Map.of())
+        .startsWith(zip + " is not a Weir library: it has no function weir_abi_version")
+        .contains("weir.library");
+  }
+
+  @Test
+  void aLibraryWithAnotherAbi() throws Exception {
+    Path other = compile("int weir_abi_version(void) { return 2001; }");
+    assertFails(List.of("-Dweir.library=" + other), Map.of())
+        .startsWith(
+            other + " has version 2.1 of the ABI, this binding needs 1.0 or a later minor version")
+        .contains("weir.library");
+  }
+
+  @Test
+  void aLibraryThatLacksFunctions() throws Exception {
+    Path other = compile("int weir_abi_version(void) { return 1000; }");
+    assertFails(List.of("-Dweir.library=" + other), Map.of())
+        .startsWith(other + " says it has version 1.0 of the ABI but lacks functions of it");
+  }
+
+  @Test
+  void aPlatformWithoutALibrary() throws Exception {
+    assertFails(List.of("-Dorg.bytedeco.javacpp.platform=plan9-mips"), Map.of())
+        .startsWith("There is no native library for the platform plan9-mips")
+        .contains("dev/weir/native/plan9-mips/libweir.so")
+        .contains("weir.library")
+        .contains("WEIR_HOME");
+  }
+
+  private AbstractStringAssert<?> assertFails(List<String> options, Map<String, String> environment)
+      throws Exception {
+    Outcome outcome = probe(options, environment, classPath());
+    assertThat(outcome.errors()).isEmpty();
+    assertThat(outcome.line("again")).as("the second attempt").isEqualTo(outcome.line("failed"));
+    return assertThat(outcome.line("failed"));
+  }
+
+  private Outcome probe(
+      List<String> options, Map<String, String> environment, List<String> classPath)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("--enable-native-access=ALL-UNNAMED");
+    command.addAll(options);
+    command.add("-cp");
+    command.add(String.join(File.pathSeparator, classPath));
+    command.add(LibraryProbe.class.getName());
+    Path errors = folder.resolve("stderr");
+    ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
+    builder.environment().keySet().removeAll(List.of("WEIR_LIBRARY", "WEIR_HOME"));
+    builder.environment().putAll(environment);
+    Process process = builder.start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    int status = process.waitFor();
+    String complaints = Files.readString(errors);
+    assertThat(status).as(output + complaints).isZero();
+    return new Outcome(output.lines().toList(), complaints);
+  }
+
+  private static List<String> classPath() {
+    return classPath(entry -> true);
+  }
+
+  private static List<String> classPathWithout(String artifact) {
+    return classPath(entry -> !Path.of(entry).getFileName().toString().startsWith(artifact));
+  }
+
+  private static List<String> classPath(Predicate<String> wanted) {
+    String own =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    return Arrays.stream(own.split(File.pathSeparator))
+        .filter(wanted)
+        .collect(Collectors.toCollection(ArrayList::new));
+  }
+
+  /**
+   * The class path with a jar in front that has {@code library} and one byte behind it, which the
+   * loader ignores.
+   */
+  private List<String> withJar(String name, byte[] library, byte last) throws IOException {
+    Path jar = folder.resolve(name);
+    try (OutputStream out = Files.newOutputStream(jar);
+        ZipOutputStream zip = new ZipOutputStream(out)) {
+      ZipEntry entry = new ZipEntry(RESOURCE);
+      entry.setTime(ENTRY_TIME);
+      zip.putNextEntry(entry);
+      zip.write(library);
+      zip.write(last);
+    }
+    return Stream.concat(Stream.of(jar.toString()), classPathWithout("dnnl").stream()).toList();
+  }
+
+  private static Path bundledLibrary() {
+    return WeirLibrary.path();
+  }
+
+  private Path compile(String source) throws IOException, InterruptedException {
+    Path file = Files.writeString(folder.resolve("other.c"), source);
+    Path library = folder.resolve("libother.so");
+    Process compiler;
+    try {
+      compiler =
+          new ProcessBuilder("cc", "-shared", "-fPIC", "-o", library.toString(), file.toString())
+              .inheritIO()
+              .start();
+    } catch (IOException e) {
+      assumeTrue(false, "there is no C compiler to build a library with another ABI: " + e);
+      throw e;
+    }
+    assertThat(compiler.waitFor()).isZero();
+    return library;
+  }
+}
