@@ -9,7 +9,8 @@ package dev.weir.scheduling;
 public record BatchLimits(int maxSequences, int maxTokens) {
   public BatchLimits {
     if (maxSequences < 1) {
-      throw new IllegalArgumentException("maxSequences is " + maxSequences + ", must be at least 1");
+      throw new IllegalArgumentException(
+          "maxSequences is " + maxSequences + ", must be at least 1");
     }
     if (maxTokens < 1) {
       throw new IllegalArgumentException("maxTokens is " + maxTokens + ", must be at least 1");

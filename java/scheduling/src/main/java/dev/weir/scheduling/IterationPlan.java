@@ -4,13 +4,13 @@ import java.util.Arrays;
 import java.util.Objects;
 
 /**
- * One iteration, filled by a {@link Scheduler} and run by the driver. Allocated once and used again for every iteration;
- * filling it allocates nothing.
+ * One iteration, filled by a {@link Scheduler} and run by the driver. Allocated once and used again
+ * for every iteration; filling it allocates nothing.
  *
- * <p>The plan is also the accountant: it projects the free blocks as the scheduler evicts, resumes and schedules, and
- * refuses what does not fit, so no plan can ask for more memory, tokens or sequences than there are. The driver applies
- * it in this order: {@link #evictionCount evictions}, {@link #resumedCount resumed requests} (swap-in), then one step
- * over the {@link #size entries}.
+ * <p>The plan is also the accountant: it projects the free blocks as the scheduler evicts, resumes
+ * and schedules, and refuses what does not fit, so no plan can ask for more memory, tokens or
+ * sequences than there are. The driver applies it in this order: {@link #evictionCount evictions},
+ * {@link #resumedCount resumed requests} (swap-in), then one step over the {@link #size entries}.
  *
  * <p>Not thread-safe.
  */
@@ -55,7 +55,8 @@ public final class IterationPlan {
    */
   public void begin(double now, long freeBlocks, long freeSwapBlocks) {
     if (freeBlocks < 0 || freeBlocks > memory.blocks()) {
-      throw new IllegalArgumentException("freeBlocks is " + freeBlocks + ", must be in 0.." + memory.blocks());
+      throw new IllegalArgumentException(
+          "freeBlocks is " + freeBlocks + ", must be in 0.." + memory.blocks());
     }
     Arrays.fill(requests, 0, size, null);
     Arrays.fill(evicted, 0, evictedCount, null);
@@ -73,8 +74,8 @@ public final class IterationPlan {
   }
 
   /**
-   * The iteration has run: every scheduled request has its tokens in the cache, and one more generated token if its
-   * input was complete.
+   * The iteration has run: every scheduled request has its tokens in the cache, and one more
+   * generated token if its input was complete.
    */
   public void commit() {
     for (int i = 0; i < size; i++) {
@@ -82,7 +83,9 @@ public final class IterationPlan {
     }
   }
 
-  /** The iteration was not run, or failed: no request advances. Evictions and swaps are not undone. */
+  /**
+   * The iteration was not run, or failed: no request advances. Evictions and swaps are not undone.
+   */
   public void abandon() {
     for (int i = 0; i < size; i++) {
       requests[i].abandon();
@@ -94,7 +97,10 @@ public final class IterationPlan {
     return size;
   }
 
-  /** The {@code index}-th scheduled request; {@link Request#scheduledTokens()} says how many tokens it computes. */
+  /**
+   * The {@code index}-th scheduled request; {@link Request#scheduledTokens()} says how many tokens
+   * it computes.
+   */
   public Request request(int index) {
     return requests[Objects.checkIndex(index, size)];
   }
@@ -103,7 +109,9 @@ public final class IterationPlan {
     return evictedCount;
   }
 
-  /** In the order of eviction. {@link Request#state()} tells how: SWAPPED, or WAITING (recompute). */
+  /**
+   * In the order of eviction. {@link Request#state()} tells how: SWAPPED, or WAITING (recompute).
+   */
   public Request evicted(int index) {
     return evicted[Objects.checkIndex(index, evictedCount)];
   }
@@ -130,7 +138,10 @@ public final class IterationPlan {
     return holdReasons[Objects.checkIndex(index, heldCount)];
   }
 
-  /** When the scheduler wants to be asked again although nothing arrives; positive infinity if it does not. */
+  /**
+   * When the scheduler wants to be asked again although nothing arrives; positive infinity if it
+   * does not.
+   */
   public double wakeTime() {
     return wakeAt;
   }
@@ -167,15 +178,18 @@ public final class IterationPlan {
 
   /** Blocks that computing {@code tokens} more tokens for {@code request} takes from the pool. */
   public long blocksNeeded(Request request, int tokens) {
-    long held = request.state() == RequestState.RESIDENT ? memory.blocksFor(request.cachedTokens()) : 0;
+    long held =
+        request.state() == RequestState.RESIDENT ? memory.blocksFor(request.cachedTokens()) : 0;
     int cached = request.state() == RequestState.WAITING ? 0 : request.cachedTokens();
     return memory.blocksFor((long) cached + tokens) - held;
   }
 
   /**
-   * Schedules {@code tokens} of the pending tokens of a waiting or resident request, which thereby becomes resident.
+   * Schedules {@code tokens} of the pending tokens of a waiting or resident request, which thereby
+   * becomes resident.
    *
-   * @return false, with nothing changed, if the sequences, the token budget or the free blocks do not suffice
+   * @return false, with nothing changed, if the sequences, the token budget or the free blocks do
+   *     not suffice
    * @throws IllegalStateException if the request is scheduled already, swapped out or finished
    * @throws IllegalArgumentException unless {@code 1 <= tokens <= request.pendingTokens()}
    */
@@ -205,12 +219,20 @@ public final class IterationPlan {
   }
 
   /**
-   * Takes the blocks of a resident request that is not scheduled in this plan: by swap if the plan is configured so and
-   * the swap space has room, otherwise by recompute.
+   * Takes the blocks of a resident request that is not scheduled in this plan: by swap if the plan
+   * is configured so and the swap space has room, otherwise by recompute.
+   *
+   * @throws IllegalStateException if the request is not resident, is scheduled, or was resumed in
+   *     this plan (the driver applies evictions before it resumes)
    */
   public void evict(Request request) {
     if (request.state() != RequestState.RESIDENT || request.scheduledTokens() > 0) {
       throw new IllegalStateException("cannot evict " + request);
+    }
+    for (int i = 0; i < resumedCount; i++) {
+      if (resumed[i] == request) {
+        throw new IllegalStateException("resumed in this very plan: " + request);
+      }
     }
     long blocks = memory.blocksFor(request.cachedTokens());
     freeBlocks += blocks;
@@ -248,8 +270,8 @@ public final class IterationPlan {
   }
 
   /**
-   * Notes in the decision log why a request is not scheduled. Schedulers note the request that would have been next;
-   * those queued behind it wait for the same reason.
+   * Notes in the decision log why a request is not scheduled. Schedulers note the request that
+   * would have been next; those queued behind it wait for the same reason.
    */
   public void hold(Request request, HoldReason reason) {
     if (heldCount == holdReasons.length) {
@@ -259,7 +281,10 @@ public final class IterationPlan {
     held = push(held, heldCount++, request);
   }
 
-  /** Asks the driver for another plan at {@code time} (seconds) at the latest, even if this one is empty. */
+  /**
+   * Asks the driver for another plan at {@code time} (seconds) at the latest, even if this one is
+   * empty.
+   */
   public void wakeAt(double time) {
     wakeAt = Math.min(wakeAt, time);
   }

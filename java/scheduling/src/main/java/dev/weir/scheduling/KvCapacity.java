@@ -29,4 +29,24 @@ public record KvCapacity(long blocks, int blockSize, long swapBlocks) {
   public long tokens() {
     return blocks * blockSize;
   }
+
+  /**
+   * Refuses a request that could outgrow the whole pool, which no scheduler could ever finish.
+   *
+   * @throws IllegalArgumentException if prompt and longest output do not fit into the empty pool
+   */
+  public void requireFits(Request request) {
+    long needed = blocksFor((long) request.promptTokens() + request.maxOutputTokens() - 1);
+    if (needed > blocks) {
+      throw new IllegalArgumentException(
+          request
+              + " may need "
+              + needed
+              + " KV blocks of "
+              + blockSize
+              + " tokens, the pool has "
+              + blocks
+              + "; enlarge the pool or lower the request's maximum output");
+    }
+  }
 }

@@ -3,13 +3,14 @@ package dev.weir.scheduling;
 /**
  * A request as schedulers see it: lengths and progress, no text and no tokens.
  *
- * <p>The identity part never changes. The progress part is written by {@link IterationPlan} and by the driver only;
- * schedulers read it. Not thread-safe: owned by the driver's thread.
+ * <p>The identity part never changes. The progress part is written by {@link IterationPlan} and by
+ * the driver only; schedulers read it. Not thread-safe: owned by the driver's thread.
  *
- * <p>Tokens: a request with prompt {@code p} and {@code s} generated tokens needs {@code p + s} tokens in the cache
- * before its next token can be sampled. {@link #cachedTokens()} of them are there; the {@link #pendingTokens() rest} is
- * to be computed: the prompt of a new request, exactly 1 for a decoding one, {@code p + s} for one that was evicted by
- * recompute. There is no difference in kind between prefill and decode.
+ * <p>Tokens: a request with prompt {@code p} and {@code s} generated tokens needs {@code p + s}
+ * tokens in the cache before its next token can be sampled. {@link #cachedTokens()} of them are
+ * there; the {@link #pendingTokens() rest} is to be computed: the prompt of a new request, exactly
+ * 1 for a decoding one, {@code p + s} for one that was evicted by recompute. There is no difference
+ * in kind between prefill and decode.
  */
 public final class Request {
   /** No true output length is known; see {@link #trueOutputTokens()}. */
@@ -34,18 +35,22 @@ public final class Request {
    * @param arrivalTime seconds
    * @param promptTokens at least 1
    * @param maxOutputTokens the limit that the client declared, at least 1
-   * @param trueOutputTokens the output length if a trace knows it, else {@link #UNKNOWN}; only clairvoyant policies may
-   *     read it
+   * @param trueOutputTokens the output length if a trace knows it, else {@link #UNKNOWN}; only
+   *     clairvoyant policies may read it
    */
-  public Request(long id, double arrivalTime, int promptTokens, int maxOutputTokens, int trueOutputTokens) {
+  public Request(
+      long id, double arrivalTime, int promptTokens, int maxOutputTokens, int trueOutputTokens) {
     if (promptTokens < 1) {
-      throw new IllegalArgumentException("promptTokens is " + promptTokens + ", must be at least 1");
+      throw new IllegalArgumentException(
+          "promptTokens is " + promptTokens + ", must be at least 1");
     }
     if (maxOutputTokens < 1) {
-      throw new IllegalArgumentException("maxOutputTokens is " + maxOutputTokens + ", must be at least 1");
+      throw new IllegalArgumentException(
+          "maxOutputTokens is " + maxOutputTokens + ", must be at least 1");
     }
     if (trueOutputTokens != UNKNOWN && trueOutputTokens < 1) {
-      throw new IllegalArgumentException("trueOutputTokens is " + trueOutputTokens + ", must be at least 1 or UNKNOWN");
+      throw new IllegalArgumentException(
+          "trueOutputTokens is " + trueOutputTokens + ", must be at least 1 or UNKNOWN");
     }
     this.id = id;
     this.arrivalTime = arrivalTime;
@@ -72,7 +77,10 @@ public final class Request {
     return maxOutputTokens;
   }
 
-  /** The number of tokens this request will generate, for clairvoyant baselines; {@link #UNKNOWN} in a live engine. */
+  /**
+   * The number of tokens this request will generate, for clairvoyant baselines; {@link #UNKNOWN} in
+   * a live engine.
+   */
   public int trueOutputTokens() {
     return trueOutputTokens;
   }
@@ -81,7 +89,9 @@ public final class Request {
     return state;
   }
 
-  /** Tokens of this request in the KV cache (or in the swap space, if {@link RequestState#SWAPPED}). */
+  /**
+   * Tokens of this request in the KV cache (or in the swap space, if {@link RequestState#SWAPPED}).
+   */
   public int cachedTokens() {
     return cachedTokens;
   }
@@ -91,12 +101,18 @@ public final class Request {
     return generatedTokens;
   }
 
-  /** Tokens still to be computed before the next output token: {@code promptTokens + generatedTokens - cachedTokens}. */
+  /**
+   * Tokens still to be computed before the next output token: {@code promptTokens + generatedTokens
+   * - cachedTokens}.
+   */
   public int pendingTokens() {
     return promptTokens + generatedTokens - cachedTokens;
   }
 
-  /** Whether the prompt, and after an eviction everything generated since, is in the cache but for the last token. */
+  /**
+   * Whether the prompt, and after an eviction everything generated since, is in the cache but for
+   * the last token.
+   */
   public boolean isDecoding() {
     return generatedTokens > 0 && pendingTokens() == 1;
   }
@@ -116,7 +132,10 @@ public final class Request {
     return scheduledTokens;
   }
 
-  /** What the scheduler keeps with this request: a queue node, a segment. Its alone; null at arrival. */
+  /**
+   * What the scheduler keeps with this request: a queue node, a segment. Its alone; null at
+   * arrival.
+   */
   public Object schedulerState() {
     return schedulerState;
   }
@@ -167,7 +186,18 @@ public final class Request {
 
   @Override
   public String toString() {
-    return "Request[" + id + " " + state + " prompt=" + promptTokens + " generated=" + generatedTokens + "/"
-        + maxOutputTokens + " cached=" + cachedTokens + "]";
+    return "Request["
+        + id
+        + " "
+        + state
+        + " prompt="
+        + promptTokens
+        + " generated="
+        + generatedTokens
+        + "/"
+        + maxOutputTokens
+        + " cached="
+        + cachedTokens
+        + "]";
   }
 }

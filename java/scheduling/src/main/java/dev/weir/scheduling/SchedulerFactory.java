@@ -1,8 +1,8 @@
 package dev.weir.scheduling;
 
 /**
- * Makes one kind of scheduler. Registered with {@link java.util.ServiceLoader}, so a third party adds a policy by putting
- * a jar on the class path; {@link Schedulers} finds it by name.
+ * Makes one kind of scheduler. Registered with {@link java.util.ServiceLoader}, so a third party
+ * adds a policy by putting a jar on the class path; {@link Schedulers} finds it by name.
  */
 public interface SchedulerFactory {
 
@@ -13,8 +13,8 @@ public interface SchedulerFactory {
   String description();
 
   /**
-   * @throws IllegalArgumentException if the policy cannot work with the configuration; the message names the value, the
-   *     limit and the setting to change
+   * @throws IllegalArgumentException if the policy cannot work with the configuration; the message
+   *     names the value, the limit and the setting to change
    */
   Scheduler create(SchedulerConfig config);
 }

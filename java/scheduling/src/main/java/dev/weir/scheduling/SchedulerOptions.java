@@ -1,13 +1,16 @@
 package dev.weir.scheduling;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
 /**
- * Settings of one policy as the user wrote them, {@code name=value}. A getter checks type and range and names the
- * setting when it is wrong; {@link #rejectUnknown} refuses the names that the policy does not have.
+ * Settings of one policy as the user wrote them, {@code name=value}. A getter checks type and range
+ * and names the setting when it is wrong; {@link #rejectUnknown} refuses the names that the policy
+ * does not have.
  */
 public final class SchedulerOptions {
   private static final SchedulerOptions NONE = new SchedulerOptions(Map.of());
@@ -34,7 +37,12 @@ public final class SchedulerOptions {
     unknown.removeAll(known);
     if (!unknown.isEmpty()) {
       throw new IllegalArgumentException(
-          "scheduler '" + policy + "' has no option " + unknown + "; it has " + new TreeSet<>(known));
+          "scheduler '"
+              + policy
+              + "' has no option "
+              + unknown
+              + "; it has "
+              + new TreeSet<>(known));
     }
   }
 
@@ -47,10 +55,12 @@ public final class SchedulerOptions {
     try {
       value = Double.parseDouble(text);
     } catch (NumberFormatException _) {
-      throw new IllegalArgumentException("scheduler option " + name + "=" + text + " is not a number");
+      throw new IllegalArgumentException(
+          "scheduler option " + name + "=" + text + " is not a number");
     }
     if (!(value >= min && value <= max)) {
-      throw new IllegalArgumentException("scheduler option " + name + "=" + text + " is not in " + min + ".." + max);
+      throw new IllegalArgumentException(
+          "scheduler option " + name + "=" + text + " is not in " + min + ".." + max);
     }
     return value;
   }
@@ -64,12 +74,56 @@ public final class SchedulerOptions {
     try {
       value = Integer.parseInt(text);
     } catch (NumberFormatException _) {
-      throw new IllegalArgumentException("scheduler option " + name + "=" + text + " is not a whole number");
+      throw new IllegalArgumentException(
+          "scheduler option " + name + "=" + text + " is not a whole number");
     }
     if (value < min || value > max) {
-      throw new IllegalArgumentException("scheduler option " + name + "=" + text + " is not in " + min + ".." + max);
+      throw new IllegalArgumentException(
+          "scheduler option " + name + "=" + text + " is not in " + min + ".." + max);
     }
     return value;
+  }
+
+  /** Whether the user set this option. */
+  public boolean has(String name) {
+    return values.containsKey(name);
+  }
+
+  /**
+   * A comma list of whole numbers, {@code 10,20,40}.
+   *
+   * @return empty if the option is not set
+   */
+  public List<Integer> getIntList(String name, int min, int max) {
+    String text = values.get(name);
+    if (text == null) {
+      return List.of();
+    }
+    List<Integer> list = new ArrayList<>();
+    for (String part : text.split(",", -1)) {
+      int value;
+      try {
+        value = Integer.parseInt(part.strip());
+      } catch (NumberFormatException _) {
+        throw new IllegalArgumentException(
+            "scheduler option " + name + "=" + text + ": '" + part + "' is not a whole number");
+      }
+      if (value < min || value > max) {
+        throw new IllegalArgumentException(
+            "scheduler option "
+                + name
+                + "="
+                + text
+                + ": "
+                + value
+                + " is not in "
+                + min
+                + ".."
+                + max);
+      }
+      list.add(value);
+    }
+    return List.copyOf(list);
   }
 
   @Override

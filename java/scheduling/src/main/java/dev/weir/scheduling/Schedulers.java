@@ -15,14 +15,20 @@ public final class Schedulers {
       SchedulerFactory other = byName.putIfAbsent(factory.name(), factory);
       if (other != null) {
         throw new IllegalStateException(
-            "two schedulers are named '" + factory.name() + "': " + other.getClass() + " and " + factory.getClass());
+            "two schedulers are named '"
+                + factory.name()
+                + "': "
+                + other.getClass()
+                + " and "
+                + factory.getClass());
       }
     }
     return List.copyOf(byName.values());
   }
 
   /**
-   * @throws IllegalArgumentException if no scheduler has this name; the message lists those there are
+   * @throws IllegalArgumentException if no scheduler has this name; the message lists those there
+   *     are
    */
   public static Scheduler create(String name, SchedulerConfig config) {
     List<SchedulerFactory> factories = all();
@@ -32,6 +38,9 @@ public final class Schedulers {
       }
     }
     throw new IllegalArgumentException(
-        "no scheduler is named '" + name + "'; there are " + factories.stream().map(SchedulerFactory::name).toList());
+        "no scheduler is named '"
+            + name
+            + "'; there are "
+            + factories.stream().map(SchedulerFactory::name).toList());
   }
 }

@@ -9,10 +9,12 @@ import java.util.Objects;
  * @param promptTokens distribution of prompt lengths
  * @param outputTokens distribution of output lengths
  */
-public record Workload(double arrivalRate, LengthHistogram promptTokens, LengthHistogram outputTokens) {
+public record Workload(
+    double arrivalRate, LengthHistogram promptTokens, LengthHistogram outputTokens) {
   public Workload {
     if (!(arrivalRate > 0) || Double.isInfinite(arrivalRate)) {
-      throw new IllegalArgumentException("arrivalRate is " + arrivalRate + ", must be finite and greater than 0");
+      throw new IllegalArgumentException(
+          "arrivalRate is " + arrivalRate + ", must be finite and greater than 0");
     }
     Objects.requireNonNull(promptTokens, "promptTokens");
     Objects.requireNonNull(outputTokens, "outputTokens");

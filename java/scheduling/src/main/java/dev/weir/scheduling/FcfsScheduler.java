@@ -1,0 +1,150 @@
+package dev.weir.scheduling;
+
+import java.util.function.ObjDoubleConsumer;
+
+/**
+ * First come, first served, as in vLLM V1: running requests first, in order of admission, then
+ * admissions from the queue while the whole prompt fits above the watermark; prefill is chunked by
+ * the token budget. When a running request finds no free block, the most recently admitted one is
+ * evicted, if need be the request itself, and nobody is admitted in that iteration. Swapped
+ * requests come back before anyone is admitted.
+ *
+ * <p>The request admitted first can evict all others, so it always advances, and every request
+ * ends.
+ */
+final class FcfsScheduler implements Scheduler {
+  private final KvCapacity memory;
+  private final long watermarkBlocks;
+
+  private final RequestQueue waiting = new RequestQueue();
+  private final RequestQueue swapped = new RequestQueue();
+  private final RequestQueue.Node[] running;
+  private int runningCount;
+  private long arrivals;
+
+  FcfsScheduler(KvCapacity memory, BatchLimits limits, double watermark) {
+    this.memory = memory;
+    this.watermarkBlocks = (long) Math.ceil(watermark * memory.blocks());
+    this.running = new RequestQueue.Node[limits.maxSequences()];
+  }
+
+  @Override
+  public void arrived(Request request, double now) {
+    memory.requireFits(request);
+    RequestQueue.Node node = new RequestQueue.Node(request, arrivals++);
+    request.setSchedulerState(node);
+    waiting.append(node);
+  }
+
+  @Override
+  public void departed(Request request, double now) {
+    RequestQueue.Node node = (RequestQueue.Node) request.schedulerState();
+    if (node.queue() != null) {
+      node.queue().remove(node);
+    } else {
+      removeRunning(indexOf(node));
+    }
+  }
+
+  @Override
+  public void plan(IterationPlan plan) {
+    for (int i = 0; i < runningCount && plan.remainingTokens() > 0; i++) {
+      Request request = running[i].request;
+      int tokens = Math.min(request.pendingTokens(), plan.remainingTokens());
+      while (!plan.schedule(request, tokens)) {
+        RequestQueue.Node victim = running[runningCount - 1];
+        evict(plan, victim);
+        if (victim.request == request) {
+          break;
+        }
+      }
+    }
+    if (plan.evictionCount() > 0) {
+      RequestQueue.Node next = swapped.first() != null ? swapped.first() : waiting.first();
+      plan.hold(next.request, HoldReason.MEMORY);
+      return;
+    }
+    if (resumeSwapped(plan)) {
+      admit(plan);
+    }
+  }
+
+  private void evict(IterationPlan plan, RequestQueue.Node victim) {
+    plan.evict(victim.request);
+    removeRunning(runningCount - 1);
+    (victim.request.state() == RequestState.SWAPPED ? swapped : waiting).insert(victim);
+  }
+
+  /** Returns whether no swapped request is left. */
+  private boolean resumeSwapped(IterationPlan plan) {
+    while (swapped.first() != null) {
+      RequestQueue.Node node = swapped.first();
+      HoldReason reason = obstacle(node.request, plan);
+      if (reason != null) {
+        plan.hold(node.request, reason);
+        return false;
+      }
+      plan.resume(node.request);
+      swapped.remove(node);
+      start(node, plan);
+    }
+    return true;
+  }
+
+  private void admit(IterationPlan plan) {
+    while (waiting.first() != null) {
+      RequestQueue.Node node = waiting.first();
+      HoldReason reason = obstacle(node.request, plan);
+      if (reason != null) {
+        plan.hold(node.request, reason);
+        return;
+      }
+      waiting.remove(node);
+      start(node, plan);
+    }
+  }
+
+  private HoldReason obstacle(Request request, IterationPlan plan) {
+    if (runningCount == running.length || plan.remainingSequences() == 0) {
+      return HoldReason.SEQUENCE_LIMIT;
+    }
+    if (plan.remainingTokens() == 0) {
+      return HoldReason.TOKEN_BUDGET;
+    }
+    // With nothing running the watermark protects nobody, and would keep out a request that needs
+    // the whole pool.
+    long reserve = runningCount == 0 ? 0 : watermarkBlocks;
+    long needed = memory.blocksFor((long) request.promptTokens() + request.generatedTokens());
+    return needed + reserve > plan.freeBlocks() ? HoldReason.MEMORY : null;
+  }
+
+  private void start(RequestQueue.Node node, IterationPlan plan) {
+    Request request = node.request;
+    if (!plan.schedule(request, Math.min(request.pendingTokens(), plan.remainingTokens()))) {
+      throw new IllegalStateException("refused although it fits: " + request);
+    }
+    running[runningCount++] = node;
+  }
+
+  private int indexOf(RequestQueue.Node node) {
+    for (int i = 0; i < runningCount; i++) {
+      if (running[i] == node) {
+        return i;
+      }
+    }
+    throw new IllegalStateException("unknown request: " + node.request);
+  }
+
+  private void removeRunning(int index) {
+    runningCount--;
+    System.arraycopy(running, index + 1, running, index, runningCount - index);
+    running[runningCount] = null;
+  }
+
+  @Override
+  public void gauges(ObjDoubleConsumer<String> sink) {
+    sink.accept("waiting", waiting.size());
+    sink.accept("running", runningCount);
+    sink.accept("swapped", swapped.size());
+  }
+}

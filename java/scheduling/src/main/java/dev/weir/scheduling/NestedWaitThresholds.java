@@ -1,0 +1,485 @@
+package dev.weir.scheduling;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.function.DoublePredicate;
+import java.util.function.DoubleUnaryOperator;
+
+/**
+ * Segment boundaries, thresholds and safety buffer of Nested WAIT (arXiv 2504.11320; {@code
+ * scheduling.md} section 4). Immutable.
+ *
+ * <p>The stages {@code 1..b_m} of a request (output tokens so far) are cut at {@code 0 = b_0 < b_1
+ * < ... < b_m}; segment {@code k} covers {@code (b_{k-1}, b_k]}. A request that has not ended at a
+ * boundary has shown itself to be longer, and moves on: its length is discovered, not predicted.
+ * Segments are numbered from 1, as in the paper.
+ *
+ * <p>The thresholds {@code n_k} are requests per stage, {@code n_1 = lambda T} and {@code n_{k+1} =
+ * min(n_k, slack q_k n_k)}, real numbers because {@code lambda T} is less than one for long
+ * outputs. {@code T} is the largest for which
+ *
+ * <p>{@code M(n) + sum_k Q_k (E[p] + b_k) + beta <= C},
+ *
+ * <p>but {@code n_1} is at most the number of sequences in an iteration.
+ */
+public final class NestedWaitThresholds {
+  private static final int BISECTIONS = 200;
+  private static final double[] SLACKS = {1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4, 6, 10};
+
+  /**
+   * What can be chosen.
+   *
+   * @param segments {@code m}, at least 1, if {@code boundaries} is empty. Few are better: each one
+   *     more adds slack and a place where residents wait
+   * @param boundaries {@code b_1, b_2, ...} in tokens, increasing; empty to choose quantiles of the
+   *     output length. The longest output is appended if it is longer than the last one
+   * @param slack {@code n_{k+1} / (q_k n_k)}, greater than 1; empty to choose. Little slack makes
+   *     for large thresholds and a large buffer; the choice is that with the largest {@code n_1
+   *     M(n)}
+   * @param horizon {@code B}, iterations over which the overflow probability is bounded, at least 1
+   * @param overflowProbability {@code delta}, in (0, 0.5)
+   */
+  public record Settings(
+      int segments,
+      List<Integer> boundaries,
+      OptionalDouble slack,
+      int horizon,
+      double overflowProbability) {
+    public Settings {
+      boundaries = List.copyOf(boundaries);
+      if (segments < 1) {
+        throw new IllegalArgumentException("segments is " + segments + ", must be at least 1");
+      }
+      for (int i = 0; i < boundaries.size(); i++) {
+        int previous = i == 0 ? 0 : boundaries.get(i - 1);
+        if (boundaries.get(i) <= previous) {
+          throw new IllegalArgumentException(
+              "boundaries is " + boundaries + ", must increase from at least 1");
+        }
+      }
+      if (slack.isPresent()
+          && !(slack.getAsDouble() > 1 && slack.getAsDouble() < Double.POSITIVE_INFINITY)) {
+        throw new IllegalArgumentException(
+            "slack is " + slack.getAsDouble() + ", must be finite and greater than 1");
+      }
+      if (horizon < 1) {
+        throw new IllegalArgumentException(
+            "horizon is " + horizon + ", must be at least 1 iteration");
+      }
+      if (!(overflowProbability > 0 && overflowProbability < 0.5)) {
+        throw new IllegalArgumentException(
+            "overflowProbability is " + overflowProbability + ", must be in (0, 0.5)");
+      }
+    }
+
+    /** Three segments at quantiles, slack chosen, 10,000 iterations, 5 %. */
+    public static Settings defaults() {
+      return new Settings(3, List.of(), OptionalDouble.empty(), 10_000, 0.05);
+    }
+  }
+
+  private final int[] boundaries;
+  private final double[] survivorRates;
+  private final double[] thresholds;
+  private final double[] exponents;
+  private final double[] queueBounds;
+  private final double slack;
+  private final double coreTokens;
+  private final double bufferTokens;
+  private final double admissionsPerIteration;
+  private final double expectedRunning;
+  private final double cycleSeconds;
+  private final double iterationSeconds;
+
+  /**
+   * @throws IllegalArgumentException if the pool is too small even for the smallest thresholds that
+   *     let one request run; the message names the values and what to change
+   */
+  public static NestedWaitThresholds compute(
+      Workload workload,
+      IterationCost cost,
+      KvCapacity memory,
+      BatchLimits limits,
+      Settings settings) {
+    int[] boundaries = boundaries(workload, settings);
+    double[] slacks =
+        settings.slack().isPresent() ? new double[] {settings.slack().getAsDouble()} : SLACKS;
+    NestedWaitThresholds best = null;
+    for (double slack : slacks) {
+      NestedWaitThresholds candidate =
+          largest(workload, cost, memory, limits, settings, boundaries, slack);
+      if (candidate != null
+          && (best == null
+              || candidate.thresholds[0] * candidate.coreTokens
+                  > best.thresholds[0] * best.coreTokens)) {
+        best = candidate;
+      }
+    }
+    if (best == null) {
+      double slack = slacks[slacks.length - 1];
+      double first = smallestThreshold(workload.outputTokens(), boundaries, slack);
+      NestedWaitThresholds smallest =
+          new NestedWaitThresholds(workload, cost, memory, settings, boundaries, slack, first);
+      throw new IllegalArgumentException(
+          ("nested-wait needs %.0f KV tokens to run one request at a time (thresholds %.0f, safety"
+               + " buffer %.0f with boundaries=%s slack=%s horizon=%d delta=%s), the pool has %d;"
+               + " enlarge the pool, raise delta or slack, lower horizon or segments")
+              .formatted(
+                  smallest.coreTokens + smallest.bufferTokens,
+                  smallest.coreTokens,
+                  smallest.bufferTokens,
+                  Arrays.toString(boundaries),
+                  slack,
+                  settings.horizon(),
+                  settings.overflowProbability(),
+                  memory.tokens()));
+    }
+    return best;
+  }
+
+  /**
+   * The thresholds with the largest feasible {@code n_1} for this slack, or null if there is none.
+   */
+  private static NestedWaitThresholds largest(
+      Workload workload,
+      IterationCost cost,
+      KvCapacity memory,
+      BatchLimits limits,
+      Settings settings,
+      int[] boundaries,
+      double slack) {
+    DoublePredicate fits =
+        first -> {
+          NestedWaitThresholds t =
+              new NestedWaitThresholds(workload, cost, memory, settings, boundaries, slack, first);
+          return t.coreTokens + t.bufferTokens <= memory.tokens();
+        };
+    double low = smallestThreshold(workload.outputTokens(), boundaries, slack);
+    double high = Math.max(low, limits.maxSequences());
+    if (!fits.test(low)) {
+      return null;
+    }
+    if (!fits.test(high)) {
+      for (int i = 0; i < BISECTIONS && high - low > 1e-9 * high; i++) {
+        double middle = (low + high) / 2;
+        if (fits.test(middle)) {
+          low = middle;
+        } else {
+          high = middle;
+        }
+      }
+      high = low;
+    }
+    return new NestedWaitThresholds(workload, cost, memory, settings, boundaries, slack, high);
+  }
+
+  private NestedWaitThresholds(
+      Workload workload,
+      IterationCost cost,
+      KvCapacity memory,
+      Settings settings,
+      int[] boundaries,
+      double slack,
+      double firstThreshold) {
+    LengthHistogram output = workload.outputTokens();
+    double prompt = workload.promptTokens().mean();
+    int m = boundaries.length;
+    this.boundaries = boundaries;
+    this.slack = slack;
+    survivorRates = new double[m];
+    thresholds = thresholds(output, boundaries, slack, firstThreshold);
+    exponents = new double[m - 1];
+    queueBounds = new double[m - 1];
+    double core = 0;
+    double queued = 0;
+    double queuedTokens = 0;
+    double capacity = 0;
+    for (int k = 0; k < m; k++) {
+      survivorRates[k] = workload.arrivalRate() * output.survival(start(k));
+      core += thresholds[k] * tokensOfStages(prompt, start(k), boundaries[k]);
+      capacity += thresholds[k] * (boundaries[k] - start(k));
+      if (k + 1 < m) {
+        exponents[k] =
+            lundbergExponent(
+                thresholds[k], continuation(output, start(k), boundaries[k]), thresholds[k + 1]);
+        queueBounds[k] =
+            queueBound(
+                thresholds[k + 1],
+                exponents[k],
+                m - 1,
+                settings.horizon(),
+                settings.overflowProbability());
+        queued += queueBounds[k];
+        queuedTokens += queueBounds[k] * (prompt + boundaries[k]);
+      }
+    }
+    double residents = capacity + queued;
+    double variation =
+        normalQuantile(1 - settings.overflowProbability())
+                * workload.promptTokens().standardDeviation()
+                * Math.sqrt(residents)
+            + residents * (memory.blockSize() - 1) / 2.0;
+    coreTokens = core;
+    bufferTokens = queuedTokens + variation;
+    admissionsPerIteration = core / FluidModel.work(workload.promptTokens(), output);
+    expectedRunning = admissionsPerIteration * output.mean();
+    cycleSeconds = firstThreshold / workload.arrivalRate();
+    iterationSeconds = cost.seconds(core);
+  }
+
+  /** {@code n_1} at which the caps of all segments add up to one request. */
+  private static double smallestThreshold(LengthHistogram output, int[] boundaries, double slack) {
+    double[] unit = thresholds(output, boundaries, slack, 1);
+    double capacity = 0;
+    for (int k = 0; k < unit.length; k++) {
+      capacity += unit[k] * (boundaries[k] - (k == 0 ? 0 : boundaries[k - 1]));
+    }
+    return 1 / capacity;
+  }
+
+  private static double[] thresholds(
+      LengthHistogram output, int[] boundaries, double slack, double first) {
+    double[] thresholds = new double[boundaries.length];
+    thresholds[0] = first;
+    for (int k = 1; k < boundaries.length; k++) {
+      double q = continuation(output, k == 1 ? 0 : boundaries[k - 2], boundaries[k - 1]);
+      // More than n_k per stage cannot leave segment k, so a larger n_{k+1} would only tie up
+      // memory.
+      thresholds[k] = thresholds[k - 1] * Math.min(1, slack * q);
+    }
+    return thresholds;
+  }
+
+  /** {@code q = P(S > to) / P(S > from)}. */
+  private static double continuation(LengthHistogram output, int from, int to) {
+    return output.survival(to) / output.survival(from);
+  }
+
+  /** {@code sum of (p + s) for s in (from, to]}. */
+  private static double tokensOfStages(double prompt, int from, int to) {
+    return (to - from) * (prompt + (from + to + 1) / 2.0);
+  }
+
+  private static int[] boundaries(Workload workload, Settings settings) {
+    LengthHistogram output = workload.outputTokens();
+    int[] chosen =
+        settings.boundaries().isEmpty()
+            ? quantiles(output, settings.segments())
+            : settings.boundaries().stream().mapToInt(Integer::intValue).toArray();
+    // A boundary that no request crosses would be the entrance of an empty segment.
+    int kept = 0;
+    while (kept < chosen.length && output.survival(chosen[kept]) > 0) {
+      kept++;
+    }
+    int[] boundaries = Arrays.copyOf(chosen, kept + 1);
+    boundaries[kept] = output.max();
+    return boundaries;
+  }
+
+  private static int[] quantiles(LengthHistogram output, int segments) {
+    int[] boundaries = new int[segments - 1];
+    for (int k = 1; k < segments; k++) {
+      boundaries[k - 1] = output.quantile((double) k / segments);
+    }
+    return Arrays.stream(boundaries).distinct().toArray();
+  }
+
+  /**
+   * The exponent {@code theta > 0} of the walk with steps {@code Bin(n, q) - next}: {@code n ln(1 -
+   * q + q e^theta) = theta next}. It exists exactly when {@code q n < next < n}.
+   *
+   * @param n requests that reach the boundary, a real number
+   * @param q probability that one of them goes on
+   * @param next requests released from the entrance
+   * @return positive infinity if {@code next >= n}: the walk never rises
+   * @throws IllegalArgumentException if {@code next <= q n}: the queue would grow without bound
+   */
+  public static double lundbergExponent(double n, double q, double next) {
+    if (next >= n || q == 0) {
+      return Double.POSITIVE_INFINITY;
+    }
+    if (!(next > q * n)) {
+      throw new IllegalArgumentException(
+          "next threshold is "
+              + next
+              + ", must be greater than q n = "
+              + q * n
+              + " (q="
+              + q
+              + ", n="
+              + n
+              + ")");
+    }
+    // Convex with a root at 0 and a negative slope there: exactly one more root, and the sign tells
+    // the side.
+    // ln(1 - q + q e^t) = t + ln(q + (1 - q) e^-t), which does not overflow.
+    DoubleUnaryOperator drift =
+        theta -> n * (theta + Math.log(q + (1 - q) * Math.exp(-theta))) - theta * next;
+    double high = 1;
+    while (drift.applyAsDouble(high) < 0) {
+      high *= 2;
+    }
+    double low = 0;
+    for (int i = 0; i < BISECTIONS && high - low > 1e-12 * high; i++) {
+      double middle = (low + high) / 2;
+      if (drift.applyAsDouble(middle) < 0) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    return high;
+  }
+
+  /**
+   * {@code Q = next + ln(entrances B / delta) / theta}: with probability at least {@code 1 - delta}
+   * none of {@code entrances} queues is longer after release in {@code horizon} iterations
+   * (exponential martingale and Doob's inequality).
+   */
+  public static double queueBound(
+      double next, double theta, int entrances, int horizon, double overflowProbability) {
+    return next + Math.log((double) entrances * horizon / overflowProbability) / theta;
+  }
+
+  /**
+   * {@code z} with {@code P(Z <= z) = probability} for a standard normal {@code Z}; probability in
+   * [0.5, 1).
+   */
+  static double normalQuantile(double probability) {
+    double low = 0;
+    double high = 10;
+    for (int i = 0; i < BISECTIONS && high - low > 1e-12; i++) {
+      double middle = (low + high) / 2;
+      if (normalDistribution(middle) < probability) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    return high;
+  }
+
+  /** By the series {@code 1/2 + phi(x) (x + x^3/3 + x^5/(3*5) + ...)}; for {@code x >= 0}. */
+  private static double normalDistribution(double x) {
+    double term = x;
+    double sum = x;
+    for (int i = 3; term > 1e-17 * sum; i += 2) {
+      term *= x * x / i;
+      sum += term;
+    }
+    return 0.5 + sum * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+  }
+
+  private int start(int index) {
+    return index == 0 ? 0 : boundaries[index - 1];
+  }
+
+  private int index(int segment) {
+    if (segment < 1 || segment > boundaries.length) {
+      throw new IndexOutOfBoundsException(
+          "segment is " + segment + ", must be in 1.." + boundaries.length);
+    }
+    return segment - 1;
+  }
+
+  /** {@code m}. */
+  public int segments() {
+    return boundaries.length;
+  }
+
+  /** {@code b_k}, the last stage of a segment, in output tokens. */
+  public int boundary(int segment) {
+    return boundaries[index(segment)];
+  }
+
+  /** {@code Lambda_k = lambda P(S > b_{k-1})}, requests a second that reach the segment. */
+  public double survivorRate(int segment) {
+    return survivorRates[index(segment)];
+  }
+
+  /** {@code q_k = Lambda_{k+1} / Lambda_k}; 0 for the last segment. */
+  public double continuation(int segment) {
+    int k = index(segment);
+    return k + 1 == boundaries.length ? 0 : survivorRates[k + 1] / survivorRates[k];
+  }
+
+  /** {@code n_k}, requests per stage. */
+  public double threshold(int segment) {
+    return thresholds[index(segment)];
+  }
+
+  /** {@code n_k (b_k - b_{k-1})}: requests that the segment may hold. */
+  public double occupancyCap(int segment) {
+    int k = index(segment);
+    return thresholds[k] * (boundaries[k] - start(k));
+  }
+
+  /** {@code theta_k} of the entrance behind segment {@code k < m}. */
+  public double exponent(int segment) {
+    return exponents[index(segment)];
+  }
+
+  /** {@code Q_k}, requests: bounds the queue at the entrance behind segment {@code k < m}. */
+  public double queueBound(int segment) {
+    return queueBounds[index(segment)];
+  }
+
+  /** {@code n_{k+1} / (q_k n_k)} that was used. */
+  public double slack() {
+    return slack;
+  }
+
+  /** {@code M(n)}, tokens. */
+  public double coreTokens() {
+    return coreTokens;
+  }
+
+  /** The safety buffer {@code sum_k Q_k (E[p] + b_k) + beta}, tokens. */
+  public double bufferTokens() {
+    return bufferTokens;
+  }
+
+  /**
+   * {@code M(n) / W}: requests that must enter in each iteration to fill the core memory in the
+   * {@link FluidModel fluid equilibrium}. More than {@code n_1}, because {@code M(n)} counts nobody
+   * as leaving inside a segment.
+   */
+  public double admissionsPerIteration() {
+    return admissionsPerIteration;
+  }
+
+  /** Requests that run at once when that many enter: {@code E[S] M(n) / W}. */
+  public double expectedRunning() {
+    return expectedRunning;
+  }
+
+  /** {@code T = n_1 / lambda}, seconds. */
+  public double cycleSeconds() {
+    return cycleSeconds;
+  }
+
+  /** {@code dT(n) = d0 + d1 M(n)}, seconds. */
+  public double iterationSeconds() {
+    return iterationSeconds;
+  }
+
+  /**
+   * Whether the thresholds keep up with the arrival rate, {@code dT(n) < T}; if not, the backlog
+   * grows.
+   */
+  public boolean isStable() {
+    return iterationSeconds < cycleSeconds;
+  }
+
+  @Override
+  public String toString() {
+    StringBuilder text = new StringBuilder("NestedWaitThresholds[");
+    for (int k = 0; k < boundaries.length; k++) {
+      text.append("(%d..%d] n=%.4g; ".formatted(start(k), boundaries[k], thresholds[k]));
+    }
+    return text.append(
+            "slack %.3g, core %.0f, buffer %.0f tokens]".formatted(slack, coreTokens, bufferTokens))
+        .toString();
+  }
+}

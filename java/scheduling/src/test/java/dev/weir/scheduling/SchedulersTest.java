@@ -1,0 +1,104 @@
+package dev.weir.scheduling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
+
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class SchedulersTest {
+  private static final KvCapacity MEMORY = new KvCapacity(1 << 20, 16, 0);
+  private static final BatchLimits LIMITS = new BatchLimits(64, 512);
+  private static final Workload WORKLOAD =
+      new Workload(
+          100,
+          LengthHistogram.of(IntStream.rangeClosed(5, 15).toArray()),
+          LengthHistogram.of(IntStream.rangeClosed(1, 60).toArray()));
+
+  @Test
+  void bothPoliciesAreRegistered() {
+    assertThat(Schedulers.all()).extracting(SchedulerFactory::name).contains("fcfs", "nested-wait");
+    assertThat(Schedulers.all()).allMatch(f -> !f.description().isBlank());
+  }
+
+  @Test
+  void anUnknownNameListsTheKnown() {
+    SchedulerConfig config =
+        new SchedulerConfig(
+            MEMORY,
+            LIMITS,
+            Preemption.RECOMPUTE,
+            new IterationCost(0.01, 0),
+            Optional.empty(),
+            SchedulerOptions.none());
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Schedulers.create("lifo", config))
+        .withMessageContaining("no scheduler is named 'lifo'")
+        .withMessageContaining("fcfs, nested-wait");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"fcfs", "nested-wait"})
+  void planningAllocatesNothing(String name) {
+    // 64 requests run for as long as the test lasts, a thousand wait.
+    Stepper s =
+        Stepper.of(name, MEMORY, LIMITS, Preemption.RECOMPUTE, Optional.of(WORKLOAD), Map.of());
+    for (int i = 0; i < 1064; i++) {
+      s.arrive(8, 100_000);
+    }
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long free = MEMORY.blocks() - 64 * 2048;
+    iterate(s, 20_000, free);
+    assertThat(s.plan.size()).isEqualTo(64);
+    long before = threads.getCurrentThreadAllocatedBytes();
+    iterate(s, 10_000, free);
+    assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(10_000);
+  }
+
+  private static void iterate(Stepper s, int iterations, long freeBlocks) {
+    for (int i = 0; i < iterations; i++) {
+      s.plan.begin(1, freeBlocks, 0);
+      s.scheduler.plan(s.plan);
+      s.plan.commit();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"fcfs", "nested-wait"})
+  void cancellingFromALongQueueIsCheap(String name) {
+    // A scan of the queue for each of them would take minutes.
+    int count = 400_000;
+    Stepper s =
+        Stepper.of(name, MEMORY, LIMITS, Preemption.RECOMPUTE, Optional.of(WORKLOAD), Map.of());
+    List<Request> requests = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      Request request = new Request(i, 0, 8, 100, Request.UNKNOWN);
+      s.scheduler.arrived(request, 0);
+      requests.add(request);
+    }
+    Collections.shuffle(requests, new Random(1));
+    assertTimeout(
+        Duration.ofSeconds(20),
+        () -> {
+          for (Request request : requests) {
+            request.finish();
+            s.scheduler.departed(request, 0);
+          }
+        });
+    assertThat(s.gauges()).containsEntry("waiting", 0.0);
+    s.plan();
+    assertThat(s.plan.size()).isZero();
+  }
+}
