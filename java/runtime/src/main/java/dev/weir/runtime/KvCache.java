@@ -127,8 +127,9 @@ public final class KvCache implements AutoCloseable {
     return cache;
   }
 
-  boolean isClosed() {
-    return closed.get();
+  /** The same whether it is open or not: the native side checks as well. */
+  NativeCache nativeCache() {
+    return cache;
   }
 
   int sequenceLength(long sequence) {

@@ -1,6 +1,7 @@
 package dev.weir.runtime;
 
 import dev.weir.runtime.internal.ffi.NativeCall;
+import dev.weir.runtime.internal.ffi.NativeStatus;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -98,12 +99,13 @@ public final class Sequence implements AutoCloseable {
   /** Ends the sequence and frees its blocks. */
   @Override
   public void close() {
-    if (closed.compareAndSet(false, true) && !cache.isClosed()) {
+    if (closed.compareAndSet(false, true)) {
       try (NativeCall call = new NativeCall()) {
-        Status.check(cache.open().freeSequence(call, id), call.error());
-      } catch (ClosedException e) {
-        // The cache was closed meanwhile and took the sequence with it.
-        return;
+        int status = cache.nativeCache().freeSequence(call, id);
+        // A cache that was closed took its sequences with it.
+        if (status != NativeStatus.CLOSED) {
+          Status.check(status, call.error());
+        }
       }
     }
   }

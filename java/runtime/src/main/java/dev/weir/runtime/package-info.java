@@ -13,8 +13,9 @@
  * an {@link dev.weir.runtime.InvalidArgumentException}, an {@link
  * java.lang.IllegalArgumentException}. Everything else that can go wrong is a {@link
  * dev.weir.runtime.WeirException} with a {@link dev.weir.runtime.Status}. A method of a closed
- * object throws {@link dev.weir.runtime.ClosedException}. A call that threw changed nothing, unless
- * it says otherwise.
+ * object throws {@link dev.weir.runtime.ClosedException}, a null argument where null is not
+ * mentioned a {@link java.lang.NullPointerException}. A call that threw changed nothing, unless it
+ * says otherwise.
  *
  * <p><b>Threads.</b> Every method may be called from any thread, virtual ones included; a call that
  * computes or reads files keeps its carrier thread busy meanwhile. Calls on one cache, its

@@ -10,6 +10,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -213,6 +217,31 @@ class BindingTest {
       assertThat(generate(cache, step, hot.withSeed(43), 20)).isNotEqualTo(first);
       assertThat(generate(cache, step, hot.withTopK(1), 20))
           .isEqualTo(generate(cache, step, Sampling.greedy(), 20));
+    }
+  }
+
+  @Test
+  void virtualThreadsWithStepsOfTheirOwnShareACache() throws Exception {
+    int count = 16;
+    Golden.Case golden = Golden.firstCase();
+    List<Integer> expected = IntStream.of(golden.greedyIds()).limit(20).boxed().toList();
+    try (KvCache cache = objects.cache(count * 2);
+        ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Future<List<Integer>>> answers = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        answers.add(
+            threads.submit(
+                () -> {
+                  try (Step step = Step.create(cache, new StepOptions(1, 1, 0))) {
+                    return generate(cache, step, Sampling.greedy(), 20);
+                  }
+                }));
+      }
+      for (Future<List<Integer>> answer : answers) {
+        assertThat(answer.get()).isEqualTo(expected);
+      }
+      assertThat(cache.statistics().steps()).isEqualTo(count * 20);
+      assertThat(cache.freeBlocks()).isEqualTo(count * 2);
     }
   }
 
