@@ -1,0 +1,31 @@
+package dev.weir.engine;
+
+import java.util.concurrent.CountDownLatch;
+
+/** Stops an engine after its next iteration, so that a test knows what is under way. */
+final class EngineGate implements EngineListener {
+  private final CountDownLatch reached = new CountDownLatch(1);
+  private final CountDownLatch opened = new CountDownLatch(1);
+
+  @Override
+  public void iteration(IterationEvent event) {
+    reached.countDown();
+    await(opened);
+  }
+
+  void awaitReached() {
+    await(reached);
+  }
+
+  void open() {
+    opened.countDown();
+  }
+
+  static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+}

@@ -1,0 +1,304 @@
+package dev.weir.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.weir.engine.tokenizer.TokenizerException;
+import dev.weir.runtime.Device;
+import dev.weir.runtime.DeviceMemoryException;
+import dev.weir.runtime.DeviceOptions;
+import dev.weir.runtime.KvCache;
+import dev.weir.runtime.KvCacheOptions;
+import dev.weir.runtime.Model;
+import dev.weir.runtime.ModelIoException;
+import dev.weir.runtime.ModelOptions;
+import dev.weir.runtime.Sampling;
+import dev.weir.runtime.Step;
+import dev.weir.runtime.StepOptions;
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.IterationPlan;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerOptions;
+import dev.weir.scheduling.Schedulers;
+import dev.weir.engine.tokenizer.StreamingDecoder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** How an engine starts, closes and dies. */
+@Timeout(60)
+class EngineLifecycleTest {
+  private static EngineOptions.Builder options() {
+    return EngineOptions.builder(TestModel.STORIES).scheduler("fcfs").kvBlocks(64);
+  }
+
+  private static GenerationRequest request(int maxTokens) {
+    return GenerationRequest.builder("Once upon a time").maxTokens(maxTokens).ignoreEos(true).build();
+  }
+
+  @Test
+  void drainCompletesWhatWasAcceptedAndRefusesTheRest() {
+    Engine engine = Engine.start(options().build());
+    EngineGate gate = new EngineGate();
+    engine.addListener(gate);
+    List<Generation> accepted = IntStream.range(0, 5).mapToObj(_ -> engine.submit(request(50))).toList();
+    gate.awaitReached();
+    CompletableFuture<Void> closed =
+        CompletableFuture.runAsync(
+            () -> engine.close(CloseMode.DRAIN, Duration.ofDays(1_000_000)), task -> Thread.ofPlatform().start(task));
+    while (engine.state() == EngineState.RUNNING) {
+      Thread.onSpinWait();
+    }
+    assertThatThrownBy(() -> engine.submit(request(1)))
+        .isInstanceOfSatisfying(
+            RejectedRequestException.class,
+            e -> assertThat(e.reason()).isEqualTo(RejectionReason.CLOSED));
+    assertThat(closed).isNotDone();
+    gate.open();
+    closed.join();
+    assertThat(engine.state()).isEqualTo(EngineState.CLOSED);
+    for (Generation generation : accepted) {
+      assertThat(generation.await().ids()).hasSize(50);
+      assertThat(generation.await().finishReason()).isEqualTo(FinishReason.LENGTH);
+    }
+    assertThat(engine.statistics().kv().used()).isZero();
+  }
+
+  @Test
+  void drainCancelsAtItsDeadline() {
+    Engine engine = Engine.start(options().build());
+    EngineGate gate = new EngineGate();
+    engine.addListener(gate);
+    Generation generation = engine.submit(request(500));
+    gate.awaitReached();
+    gate.open();
+    engine.close(CloseMode.DRAIN, Duration.ofNanos(1));
+    assertThat(generation.await().finishReason()).isEqualTo(FinishReason.CANCELLED);
+    assertThat(generation.await().ids()).isNotEmpty();
+  }
+
+  @Test
+  void closeCancelsRunningAndWaitingRequests() {
+    Engine engine = Engine.start(options().maxSequences(2).build());
+    EngineGate gate = new EngineGate();
+    engine.addListener(gate);
+    List<Generation> accepted = IntStream.range(0, 10).mapToObj(_ -> engine.submit(request(400))).toList();
+    gate.awaitReached();
+    gate.open();
+    engine.close();
+    engine.close();
+    engine.close(CloseMode.DRAIN, Duration.ofHours(1));
+    for (Generation generation : accepted) {
+      assertThat(generation.await().finishReason()).isEqualTo(FinishReason.CANCELLED);
+    }
+    EngineStatistics statistics = engine.statistics();
+    assertThat(statistics.state()).isEqualTo(EngineState.CLOSED);
+    assertThat(statistics.finished().get(FinishReason.CANCELLED)).isEqualTo(10);
+    assertThat(statistics.kv().used()).isZero();
+    assertThat(statistics.running() + statistics.waiting() + statistics.swapped()).isZero();
+    accepted.get(0).cancel();
+  }
+
+  @Test
+  void closeFromAListenerDoesNotWaitForItself() {
+    Engine engine = Engine.start(options().build());
+    engine.addListener(_ -> engine.close());
+    assertThat(engine.submit(request(400)).await().finishReason()).isEqualTo(FinishReason.CANCELLED);
+    engine.close();
+    assertThat(engine.state()).isEqualTo(EngineState.CLOSED);
+  }
+
+  @Test
+  void manyThreadsSubmitCancelAndCloseAtOnce() throws InterruptedException {
+    Engine engine = Engine.start(options().kvBlocks(40).queueCapacity(20).build());
+    List<Generation> accepted = new CopyOnWriteArrayList<>();
+    List<Thread> threads = new ArrayList<>();
+    for (int t = 0; t < 8; t++) {
+      threads.add(
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    for (int i = 0; ; i++) {
+                      try {
+                        Generation generation = engine.submit(request(1 + i % 40));
+                        accepted.add(generation);
+                        if (i % 3 == 0) {
+                          generation.cancel();
+                        } else if (i % 5 == 0) {
+                          generation.await();
+                        }
+                      } catch (RejectedRequestException e) {
+                        if (e.reason() == RejectionReason.CLOSED) {
+                          return;
+                        }
+                        accepted.getLast().await();
+                      }
+                    }
+                  }));
+    }
+    while (engine.statistics().generatedTokens() < 3000) {
+      Thread.onSpinWait();
+    }
+    for (int t = 0; t < 3; t++) {
+      threads.add(Thread.ofPlatform().start(engine::close));
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    for (Generation generation : accepted) {
+      assertThat(generation.completion()).succeedsWithin(Duration.ofSeconds(1));
+    }
+    EngineStatistics statistics = engine.statistics();
+    assertThat(statistics.accepted()).isEqualTo(accepted.size());
+    assertThat(statistics.finished().values().stream().mapToLong(Long::longValue).sum())
+        .isEqualTo(accepted.size());
+    assertThat(statistics.kv().free()).isEqualTo(statistics.kv().capacity());
+  }
+
+  @Test
+  void errorOnTheEngineThreadEndsEverythingWithinASecond() {
+    Engine engine =
+        Engine.start(options().scheduler("failing").schedulerOptions(Map.of("plans", "5")).maxSequences(3).build());
+    EngineGate gate = new EngineGate();
+    engine.addListener(gate);
+    List<Generation> accepted = IntStream.range(0, 8).mapToObj(_ -> engine.submit(request(100))).toList();
+    gate.awaitReached();
+    gate.open();
+    for (Generation generation : accepted) {
+      assertThat(generation.completion())
+          .failsWithin(1, TimeUnit.SECONDS)
+          .withThrowableThat()
+          .havingCause()
+          .isInstanceOf(GenerationFailedException.class)
+          .havingCause()
+          .withMessage("injected failure");
+      assertThatThrownBy(generation::await).isInstanceOf(GenerationFailedException.class);
+    }
+    List<Integer> read = new ArrayList<>();
+    assertThatThrownBy(() -> accepted.get(0).forEach(token -> read.add(token.id())))
+        .isInstanceOf(GenerationFailedException.class);
+    assertThat(read).hasSize(4);
+    assertThat(engine.state()).isEqualTo(EngineState.FAILED);
+    assertThatThrownBy(() -> engine.submit(request(1)))
+        .isInstanceOfSatisfying(
+            RejectedRequestException.class,
+            e -> assertThat(e.reason()).isEqualTo(RejectionReason.ENGINE_FAILED))
+        .hasRootCauseMessage("injected failure");
+    assertThat(engine.statistics().failed()).isEqualTo(8);
+    engine.close();
+    assertThat(engine.state()).isEqualTo(EngineState.FAILED);
+  }
+
+  /** The cache allows two sequences, the scheduler three: the third fails like a device out of memory would. */
+  @Test
+  void batchOutOfMemoryFailsAloneAndBlocksAreConserved() throws InterruptedException {
+    BatchLimits limits = new BatchLimits(3, 100);
+    try (Device device = Device.open(DeviceOptions.cpu());
+        Model model = Model.load(device, TestModel.STORIES, ModelOptions.defaults());
+        KvCache cache = KvCache.create(model, KvCacheOptions.ofBlocks(50).withMaxSequences(2));
+        Step step = Step.create(cache, new StepOptions(3, 100, 0))) {
+      KvCapacity memory = new KvCapacity(50, 16, 0);
+      Mailbox mailbox = new Mailbox(10);
+      EngineLoop loop =
+          new EngineLoop(
+              mailbox,
+              new Counters(),
+              Schedulers.create(
+                  "fcfs",
+                  new SchedulerConfig(
+                      memory,
+                      limits,
+                      Preemption.RECOMPUTE,
+                      new IterationCost(1e-3, 0),
+                      Optional.empty(),
+                      SchedulerOptions.none())),
+              new IterationPlan(memory, limits, Preemption.RECOMPUTE),
+              cache,
+              step,
+              () -> {},
+              new CopyOnWriteArrayList<>(),
+              model.info(),
+              System.nanoTime());
+      List<Generation> failing = new ArrayList<>();
+      for (int id = 0; id < 3; id++) {
+        failing.add(submit(mailbox, id));
+      }
+      Thread thread = Thread.ofPlatform().start(loop);
+      for (Generation generation : failing) {
+        assertThat(generation.completion())
+            .failsWithin(5, TimeUnit.SECONDS)
+            .withThrowableThat()
+            .havingRootCause()
+            .isInstanceOf(DeviceMemoryException.class);
+      }
+      Generation next = submit(mailbox, 3);
+      assertThat(next.await().ids()).hasSize(10);
+      assertThat(cache.freeBlocks()).isEqualTo(50);
+      mailbox.close(System.nanoTime());
+      thread.join();
+      assertThat(mailbox.state()).isEqualTo(EngineState.CLOSED);
+    }
+  }
+
+  private static Generation submit(Mailbox mailbox, long id) {
+    int[] prompt = {1, 403, 407};
+    Generation generation = new Generation(id, prompt, mailbox::cancel, task -> Thread.ofVirtual().start(task));
+    mailbox.submit(
+        new ActiveRequest(
+            generation,
+            new Request(id, 0, prompt.length, 10, Request.UNKNOWN),
+            prompt,
+            Sampling.greedy(),
+            true,
+            new TextStream(StreamingDecoder.silent(), List.of()),
+            System.nanoTime(),
+            ActiveRequest.NO_DEADLINE));
+    return generation;
+  }
+
+  @Test
+  void startFailsCleanly(@TempDir Path folder) throws Exception {
+    assertThatThrownBy(() -> Engine.start(EngineOptions.builder(folder).build()))
+        .isInstanceOf(ModelIoException.class);
+    assertThatThrownBy(() -> Engine.start(options().scheduler("no-such").build()))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("fcfs");
+    assertThatThrownBy(() -> Engine.start(options().kvBytes(Long.MAX_VALUE / 2).build()))
+        .isInstanceOf(DeviceMemoryException.class);
+    assertThatThrownBy(() -> Engine.start(options().kvBytes(1).build()))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> Engine.start(options().maxTopLogProbabilities(65).build()))
+        .isInstanceOf(IllegalArgumentException.class);
+    Files.write(folder.resolve("tokenizer.model"), new byte[] {1, 2, 3});
+    assertThatThrownBy(() -> Engine.start(EngineOptions.builder(folder).build()))
+        .isInstanceOf(TokenizerException.class);
+    for (Runnable wrong :
+        List.<Runnable>of(
+            () -> options().kvBlocks(0).build(),
+            () -> options().kvBytes(-1).build(),
+            () -> options().blockSize(0).build(),
+            () -> options().swapBlocks(-1).build(),
+            () -> options().maxSequences(0).build(),
+            () -> options().maxBatchTokens(0).build(),
+            () -> options().queueCapacity(0).build(),
+            () -> options().threads(-1).build(),
+            () -> options().layerLimit(-1).build())) {
+      assertThatThrownBy(wrong::run).isInstanceOf(IllegalArgumentException.class);
+    }
+  }
+}

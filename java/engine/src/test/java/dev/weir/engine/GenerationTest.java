@@ -1,0 +1,313 @@
+package dev.weir.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.weir.engine.TestModel.GoldenCase;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** One generation: its stop conditions, and the three ways to read it. */
+class GenerationTest {
+  private static final GoldenCase ONCE = TestModel.goldenCases().get(1);
+  private static Engine engine;
+
+  @BeforeAll
+  static void start() {
+    engine = Engine.start(EngineOptions.builder(TestModel.STORIES).scheduler("fcfs").build());
+  }
+
+  @AfterAll
+  static void close() {
+    engine.close();
+  }
+
+  private static GenerationRequest.Builder once() {
+    return GenerationRequest.builder("Once upon a time").maxTokens(64);
+  }
+
+  @Test
+  void iteratorsGiveEveryTokenToEveryReader() {
+    Generation generation = engine.submit(once().build());
+    for (int reader = 0; reader < 2; reader++) {
+      List<Integer> ids = new ArrayList<>();
+      for (GeneratedToken token : generation) {
+        ids.add(token.id());
+      }
+      assertThat(ids.stream().mapToInt(Integer::intValue).toArray()).isEqualTo(ONCE.greedy_ids());
+    }
+    Iterator<GeneratedToken> iterator = generation.iterator();
+    iterator.forEachRemaining(_ -> {});
+    assertThatThrownBy(iterator::next).isInstanceOf(NoSuchElementException.class);
+  }
+
+  @Test
+  void interruptedReaderGivesUpAndTheGenerationGoesOn() {
+    EngineGate gate = new EngineGate();
+    engine.addListener(gate);
+    Generation generation = engine.submit(once().build());
+    gate.awaitReached();
+    Iterator<GeneratedToken> iterator = generation.iterator();
+    iterator.next();
+    Thread.currentThread().interrupt();
+    assertThatThrownBy(iterator::hasNext).isInstanceOf(CancellationException.class);
+    assertThat(Thread.interrupted()).isTrue();
+    engine.removeListener(gate);
+    gate.open();
+    assertThat(generation.await().ids()).isEqualTo(ONCE.greedy_ids());
+  }
+
+  @Test
+  void stopStringsAcrossTokenBorders() {
+    String story = ONCE.greedy_text();
+    for (String stop : List.of(" girl named", "e gi", "y. S", story.substring(0, 3), "Lily")) {
+      GenerationResult result = engine.submit(once().stop(List.of("never", stop)).build()).await();
+      assertThat(result.finishReason()).isEqualTo(FinishReason.STOP);
+      assertThat(result.text()).isEqualTo(story.substring(0, story.indexOf(stop)));
+      assertThat(result.ids()).isEqualTo(Arrays.copyOf(ONCE.greedy_ids(), result.ids().length));
+      assertThat(result.ids().length).isLessThan(64);
+    }
+  }
+
+  @Test
+  void beginningOfAStopStringIsHeldBackAndReleased() {
+    String story = ONCE.greedy_text();
+    // Begins at every "She" and never ends; the very end of the text is held back until the last token.
+    List<String> stops = List.of("She jumped", story.substring(story.length() - 4) + "!");
+    GenerationResult result = engine.submit(once().stop(stops).build()).await();
+    assertThat(result.finishReason()).isEqualTo(FinishReason.LENGTH);
+    assertThat(result.text()).isEqualTo(story);
+  }
+
+  @Test
+  void endOfSequenceStopsUnlessIgnored() {
+    // The model was trained on stories that follow each other: after a long one it begins the next.
+    GenerationRequest.Builder sampled =
+        once().temperature(1).seed(3).maxTokens(500);
+    int[] all = engine.submit(sampled.ignoreEos(true).build()).await().ids();
+    assertThat(all).hasSize(500);
+    int end = 0;
+    while (all[end] != 1 && all[end] != 2) {
+      end++;
+    }
+    GenerationResult stopped = engine.submit(sampled.ignoreEos(false).build()).await();
+    assertThat(stopped.finishReason()).isEqualTo(FinishReason.STOP);
+    assertThat(stopped.ids()).isEqualTo(Arrays.copyOf(all, end + 1));
+    assertThat(stopped.tokens().getLast().text()).isEmpty();
+  }
+
+  @Test
+  void timingsAreInOrder() {
+    GenerationResult result = engine.submit(once().build()).await();
+    GenerationTimings timings = result.timings();
+    assertThat(timings.queueTime()).isBetween(Duration.ZERO, timings.timeToFirstToken());
+    assertThat(timings.timeToFirstToken()).isPositive().isLessThanOrEqualTo(timings.endToEnd());
+    assertThat(timings.timePerOutputToken()).isPositive();
+    long last = timings.submittedNanoTime();
+    for (GeneratedToken token : result.tokens()) {
+      assertThat(token.nanoTime() - last).isNotNegative();
+      last = token.nanoTime();
+    }
+    assertThat(Duration.ofNanos(last - timings.submittedNanoTime())).isLessThanOrEqualTo(timings.endToEnd());
+  }
+
+  // ---- cancellation and deadlines
+
+  @Test
+  void cancelledRequestsLeaveWithTheNextIteration() {
+    CompletableFuture<Integer> runningAfterCancel = new CompletableFuture<>();
+    AtomicReference<Generation> victim = new AtomicReference<>();
+    EngineListener listener =
+        new EngineListener() {
+          private long cancelledAt = Long.MAX_VALUE;
+
+          @Override
+          public void iteration(IterationEvent event) {
+            if (cancelledAt == Long.MAX_VALUE && event.running() == 2) {
+              victim.get().cancel();
+              cancelledAt = event.iteration();
+            } else if (event.iteration() == cancelledAt + 1) {
+              runningAfterCancel.complete(event.running());
+            }
+          }
+        };
+    victim.set(engine.submit(once().maxTokens(500).ignoreEos(true).build()));
+    engine.addListener(listener);
+    Generation other = engine.submit(once().maxTokens(500).ignoreEos(true).build());
+    assertThat(runningAfterCancel.join()).isEqualTo(1);
+    engine.removeListener(listener);
+    other.cancel();
+    GenerationResult result = victim.get().await();
+    assertThat(result.finishReason()).isEqualTo(FinishReason.CANCELLED);
+    assertThat(result.ids().length).isLessThan(500);
+    assertThat(other.await().finishReason()).isEqualTo(FinishReason.CANCELLED);
+    assertThat(engine.statistics().kv().used()).isZero();
+    other.cancel();
+    assertThat(other.await().finishReason()).isEqualTo(FinishReason.CANCELLED);
+  }
+
+  @Test
+  void deadlineBeforeTheFirstTokenAndInBetween() {
+    GenerationResult early = engine.submit(once().deadline(Duration.ofNanos(1)).build()).await();
+    assertThat(early.finishReason()).isEqualTo(FinishReason.DEADLINE);
+    assertThat(early.ids()).isEmpty();
+    assertThat(early.timings().timeToFirstToken()).isEqualTo(early.timings().endToEnd());
+
+    Duration deadline = Duration.ofMillis(300);
+    long latest = System.nanoTime() + 2 * deadline.toNanos();
+    EngineListener slow =
+        event -> {
+          while (event.iteration() % 3 == 0 && System.nanoTime() < latest) {
+            LockSupport.parkNanos(latest - System.nanoTime());
+          }
+        };
+    engine.addListener(slow);
+    GenerationResult late = engine.submit(once().deadline(deadline).build()).await();
+    engine.removeListener(slow);
+    assertThat(late.finishReason()).isEqualTo(FinishReason.DEADLINE);
+    assertThat(late.ids()).isNotEmpty().isEqualTo(Arrays.copyOf(ONCE.greedy_ids(), late.ids().length));
+    assertThat(late.timings().endToEnd()).isGreaterThan(deadline);
+  }
+
+  // ---- publisher and future
+
+  /** Collects what it gets; demands only what the test asks for. */
+  private static class Collector implements java.util.concurrent.Flow.Subscriber<GeneratedToken> {
+    final CompletableFuture<java.util.concurrent.Flow.Subscription> subscription = new CompletableFuture<>();
+    final List<GeneratedToken> tokens = new ArrayList<>();
+    final CompletableFuture<List<GeneratedToken>> whole = new CompletableFuture<>();
+    final CountDownLatch firstTwo = new CountDownLatch(2);
+
+    @Override
+    public void onSubscribe(java.util.concurrent.Flow.Subscription subscription) {
+      this.subscription.complete(subscription);
+    }
+
+    @Override
+    public void onNext(GeneratedToken token) {
+      synchronized (tokens) {
+        tokens.add(token);
+      }
+      firstTwo.countDown();
+    }
+
+    @Override
+    public void onError(Throwable throwable) {
+      whole.completeExceptionally(throwable);
+    }
+
+    @Override
+    public void onComplete() {
+      whole.complete(tokens);
+    }
+
+    int received() {
+      synchronized (tokens) {
+        return tokens.size();
+      }
+    }
+  }
+
+  @Test
+  void publisherHonoursDemand() {
+    Generation generation = engine.submit(once().build());
+    Collector slow = new Collector();
+    generation.publisher().subscribe(slow);
+    slow.subscription.join().request(2);
+    EngineGate.await(slow.firstTwo);
+    generation.await();
+    assertThat(slow.received()).isEqualTo(2);
+    assertThat(slow.whole).isNotDone();
+
+    Collector late = new Collector();
+    generation.publisher().subscribe(late);
+    late.subscription.join().request(Long.MAX_VALUE);
+    late.subscription.join().request(Long.MAX_VALUE);
+    assertThat(late.whole.join()).isEqualTo(generation.await().tokens());
+
+    slow.subscription.join().request(62);
+    assertThat(slow.whole.join()).isEqualTo(generation.await().tokens());
+  }
+
+  @Test
+  void invalidDemandIsAnErrorAndCancelledSubscriptionsGetNothing() {
+    Generation generation = engine.submit(once().build());
+    Collector invalid = new Collector();
+    generation.publisher().subscribe(invalid);
+    invalid.subscription.join().request(0);
+    assertThatThrownBy(invalid.whole::join).hasCauseInstanceOf(IllegalArgumentException.class);
+
+    Collector cancelled = new Collector();
+    generation.publisher().subscribe(cancelled);
+    cancelled.subscription.join().cancel();
+    cancelled.subscription.join().request(10);
+    assertThat(generation.await().finishReason()).isEqualTo(FinishReason.LENGTH);
+    assertThat(cancelled.received()).isZero();
+    assertThat(cancelled.whole).isNotDone();
+  }
+
+  @Test
+  void slowReadersDelayNobody() {
+    CountDownLatch release = new CountDownLatch(1);
+    CountDownLatch entered = new CountDownLatch(2);
+    Generation generation = engine.submit(once().build());
+    Collector blocking =
+        new Collector() {
+          @Override
+          public void onNext(GeneratedToken token) {
+            entered.countDown();
+            EngineGate.await(release);
+            super.onNext(token);
+          }
+        };
+    generation.publisher().subscribe(blocking);
+    blocking.subscription.join().request(Long.MAX_VALUE);
+    CompletableFuture<String> dependent =
+        generation
+            .completion()
+            .thenApply(
+                _ -> {
+                  entered.countDown();
+                  EngineGate.await(release);
+                  return Thread.currentThread().getName();
+                });
+    EngineGate.await(entered);
+    assertThat(generation.await().ids()).hasSize(64);
+    assertThat(engine.submit(once().build()).await().ids()).isEqualTo(ONCE.greedy_ids());
+    release.countDown();
+    assertThat(dependent.join()).isNotEqualTo("weir-engine");
+    assertThat(blocking.whole.join()).hasSize(64);
+  }
+
+  @Test
+  void completingTheFutureFromOutsideChangesNothing() {
+    Generation generation = engine.submit(once().build());
+    generation.completion().cancel(true);
+    assertThat(generation.completion().join().ids()).isEqualTo(ONCE.greedy_ids());
+  }
+
+  @Test
+  void throwingListenerIsRemoved() {
+    CountDownLatch called = new CountDownLatch(1);
+    engine.addListener(
+        event -> {
+          called.countDown();
+          throw new IllegalStateException("a listener's own fault");
+        });
+    assertThat(engine.submit(once().build()).await().ids()).isEqualTo(ONCE.greedy_ids());
+    EngineGate.await(called);
+    assertThat(engine.state()).isEqualTo(EngineState.RUNNING);
+  }
+}
