@@ -25,7 +25,7 @@ using nlohmann::json;
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kLongestHeader = 100'000'000;  // the limit of the format's reference implementation
 constexpr size_t kMostDimensions = 64;            // that of PyTorch
-constexpr size_t kMostTensors = size_t{1} << 18;
+constexpr size_t kMostTensors = size_t{1} << 16;
 constexpr size_t kMostMetadata = size_t{1} << 16;
 constexpr size_t kLongestToken = size_t{1} << 20;
 
