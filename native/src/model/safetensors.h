@@ -36,7 +36,7 @@ using OtherTensors = std::map<std::string, std::string, std::less<>>;
 // Parses the header of a file whose first bytes are `head` (at least the whole header, at most the whole
 // file) and whose size is `file_size`. Tensors of types other than F32, F16 and BF16 are checked and left out
 // of the table, but named in `others` if that is not null. No number in the header makes anything large.
-// Beyond what the format demands, a header may name at most 2^18 tensors of at most 64 dimensions and 2^16
+// Beyond what the format demands, a header may name at most 2^16 tensors of at most 64 dimensions and 2^16
 // metadata, and no string in it may be longer than 1 MiB; with the format's own limit of 100 MB that bounds
 // memory. Throws Error WEIR_INVALID_MODEL, or WEIR_UNSUPPORTED for a type that the format did not have when
 // this was written.
