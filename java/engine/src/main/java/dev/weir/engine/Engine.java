@@ -315,11 +315,7 @@ public final class Engine implements AutoCloseable {
   private int[] prompt(GenerationRequest request) {
     int[] prompt;
     if (request.text().isPresent()) {
-      try {
-        prompt = tokenizerFor("a text prompt").encode(request.text().get());
-      } catch (MalformedTextException e) {
-        throw new RejectedRequestException(RejectionReason.MALFORMED_TEXT, e.getMessage(), e);
-      }
+      prompt = encode(tokenizerFor("a text prompt"), request.text().get());
     } else {
       prompt = request.ids().orElseThrow();
     }
@@ -335,6 +331,24 @@ public final class Engine implements AutoCloseable {
       }
     }
     return prompt;
+  }
+
+  private int[] encode(Tokenizer tokenizer, String text) {
+    long longest = (long) model.contextLength() * tokenizer.longestToken();
+    if (text.length() > longest) {
+      throw new RejectedRequestException(
+          RejectionReason.EXCEEDS_CONTEXT,
+          "the prompt has %d characters, more than the %d that the %d tokens of the model's context can stand for"
+              .formatted(text.length(), longest, model.contextLength()));
+    }
+    try {
+      return tokenizer.encode(text);
+    } catch (MalformedTextException e) {
+      throw new RejectedRequestException(RejectionReason.MALFORMED_TEXT, e.getMessage(), e);
+    } catch (TokenizerException e) {
+      mailbox.checkAccepting(); // the tokenizer is closed with the engine
+      throw e;
+    }
   }
 
   private int maxTokens(GenerationRequest request, int promptTokens) {

@@ -20,6 +20,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
 
 /**
  * The one thread that owns the KV cache, the step and the scheduler. In a steady state an iteration allocates nothing but
@@ -54,6 +55,7 @@ final class EngineLoop implements Runnable {
   private final ActiveRequest[] batch;
   private final boolean[] sampled;
   private final IterationEvent event;
+  private final Consumer<EngineListener> notifier = this::notify; // an iterator would be allocated
   private int resident;
   private int swapped;
   private volatile KvCacheStatistics lastStatistics;
@@ -469,13 +471,15 @@ final class EngineLoop implements Runnable {
     event.waiting = active.size() - resident - swapped;
     event.freeBlocks = cache.freeBlocks();
     event.seconds = (System.nanoTime() - startNanos) * 1e-9;
-    for (EngineListener listener : listeners) {
-      try {
-        listener.iteration(event);
-      } catch (RuntimeException e) { // code of others, which must not end the engine
-        listeners.remove(listener);
-        LOGGER.log(System.Logger.Level.WARNING, "an engine listener failed and was removed", e);
-      }
+    listeners.forEach(notifier);
+  }
+
+  private void notify(EngineListener listener) {
+    try {
+      listener.iteration(event);
+    } catch (RuntimeException e) { // code of others, which must not end the engine
+      listeners.remove(listener);
+      LOGGER.log(System.Logger.Level.WARNING, "an engine listener failed and was removed", e);
     }
   }
 

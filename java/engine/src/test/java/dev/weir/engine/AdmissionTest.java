@@ -46,6 +46,7 @@ class AdmissionTest {
         Arguments.of(ids(512), RejectionReason.INVALID_TOKEN, "is 512, must be in 0..511"),
         Arguments.of(ids(Integer.MIN_VALUE), RejectionReason.INVALID_TOKEN, "-2147483648"),
         Arguments.of(text("a\ud800"), RejectionReason.MALFORMED_TEXT, "surrogate"),
+        Arguments.of(text("x".repeat(10_000_000)), RejectionReason.EXCEEDS_CONTEXT, "10000000 characters"),
         Arguments.of(ids(new int[512]), RejectionReason.EXCEEDS_CONTEXT, "512"),
         Arguments.of(ids(new int[511]).maxTokens(2), RejectionReason.EXCEEDS_CONTEXT, "maxTokens is 2"),
         Arguments.of(ids(1).maxTokens(Integer.MAX_VALUE), RejectionReason.EXCEEDS_CONTEXT, "512"),

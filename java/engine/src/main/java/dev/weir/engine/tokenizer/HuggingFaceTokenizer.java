@@ -1,11 +1,11 @@
 package dev.weir.engine.tokenizer;
 
-import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.jni.LibUtils;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.nio.file.Path;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.stream.LongStream;
 
 /**
  * Hugging Face {@code tokenizers} by DJL's JNI library. DJL's own classes on top of that library report to a server
@@ -52,21 +52,22 @@ final class HuggingFaceTokenizer implements Tokenizer {
       if (closed) {
         throw new TokenizerException("the tokenizer is closed");
       }
+      return LongStream.of(nativeEncode(text)).mapToInt(Math::toIntExact).toArray();
+    } finally {
+      lock.readLock().unlock();
+    }
+  }
+
+  private long[] nativeEncode(String text) {
+    try {
       long encoding = TokenizersLibrary.LIB.encode(tokenizer, text, true);
       try {
-        long[] ids = TokenizersLibrary.LIB.getTokenIds(encoding);
-        int[] result = new int[ids.length];
-        for (int i = 0; i < ids.length; i++) {
-          result[i] = Math.toIntExact(ids[i]);
-        }
-        return result;
+        return TokenizersLibrary.LIB.getTokenIds(encoding);
       } finally {
         TokenizersLibrary.LIB.deleteEncoding(encoding);
       }
-    } catch (EngineException e) {
+    } catch (RuntimeException e) { // DJL's Rust side throws plain RuntimeExceptions
       throw new TokenizerException("the tokenizers library failed: " + e.getMessage(), e);
-    } finally {
-      lock.readLock().unlock();
     }
   }
 
@@ -78,6 +79,11 @@ final class HuggingFaceTokenizer implements Tokenizer {
   @Override
   public int vocabularySize() {
     return pieces.size();
+  }
+
+  @Override
+  public int longestToken() {
+    return pieces.longestToken();
   }
 
   @Override

@@ -10,16 +10,33 @@ final class PieceTable {
   private final byte[][] pieces;
   private final int bos;
   private final boolean dummyPrefix;
+  private final int longestToken;
 
   /**
    * @param pieces bytes by id; null for control tokens and for ids that do not exist
    * @param bos the begin-of-sequence id, -1 if there is none
    * @param dummyPrefix whether encoding puts a space in front of a text, which decoding has to remove
+   * @param longestToken chars of text that one token can stand for
    */
-  PieceTable(byte[][] pieces, int bos, boolean dummyPrefix) {
+  PieceTable(byte[][] pieces, int bos, boolean dummyPrefix, int longestToken) {
     this.pieces = pieces;
     this.bos = bos;
     this.dummyPrefix = dummyPrefix;
+    this.longestToken = longestToken;
+  }
+
+  /** As above, where no token stands for text that it does not print. */
+  PieceTable(byte[][] pieces, int bos, boolean dummyPrefix) {
+    this(pieces, bos, dummyPrefix, longest(pieces));
+  }
+
+  /** Length of the longest piece in bytes; no UTF-8 text has more chars than bytes. */
+  static int longest(byte[][] pieces) {
+    int longest = 0;
+    for (byte[] piece : pieces) {
+      longest = piece == null ? longest : Math.max(longest, piece.length);
+    }
+    return longest;
   }
 
   int size() {
@@ -30,6 +47,10 @@ final class PieceTable {
   byte[] bytes(int id) {
     byte[] piece = id >= 0 && id < pieces.length ? pieces[id] : null;
     return piece == null ? NOTHING : piece;
+  }
+
+  int longestToken() {
+    return longestToken;
   }
 
   int bos() {

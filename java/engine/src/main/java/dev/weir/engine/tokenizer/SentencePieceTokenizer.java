@@ -67,6 +67,11 @@ final class SentencePieceTokenizer implements Tokenizer {
   }
 
   @Override
+  public int longestToken() {
+    return pieces.longestToken();
+  }
+
+  @Override
   public void close() {
     lock.writeLock().lock();
     try {

@@ -40,6 +40,12 @@ public interface Tokenizer extends AutoCloseable {
   /** Number of ids, the highest id plus one. */
   int vocabularySize();
 
+  /**
+   * Chars of text that one token stands for at most, so that a text can be known to be too long without encoding it. A
+   * tokenizer that collapses runs of spaces may do with fewer tokens.
+   */
+  int longestToken();
+
   /** Frees native memory. Encoding fails afterwards; decoding goes on working. Closing again does nothing. */
   @Override
   void close();

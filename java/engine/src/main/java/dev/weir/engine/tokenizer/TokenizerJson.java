@@ -79,10 +79,12 @@ final class TokenizerJson {
     Function<String, byte[]> bytes = byteLevel ? ByteLevel::bytes : this::spacedBytes;
     byte[][] table = new byte[highestId + 1][];
     vocabulary.forEach((id, piece) -> table[id] = bytes.apply(piece));
+    int longest = PieceTable.longest(table);
     for (AddedToken token : addedTokens) {
+      longest = Math.max(longest, token.content().length());
       table[token.id()] = token.special() ? null : token.content().getBytes(UTF_8);
     }
-    return new PieceTable(table, -1, stripsPrefix);
+    return new PieceTable(table, -1, stripsPrefix, longest);
   }
 
   private byte[] spacedBytes(String piece) {
