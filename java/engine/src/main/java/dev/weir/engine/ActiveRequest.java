@@ -4,7 +4,10 @@ import dev.weir.runtime.Sampling;
 import dev.weir.runtime.Sequence;
 import dev.weir.scheduling.Request;
 
-/** A request between acceptance and end, as the engine's thread keeps it. Owned by that thread once it is submitted. */
+/**
+ * A request between acceptance and end, as the engine's thread keeps it. Owned by that thread once
+ * it is submitted.
+ */
 final class ActiveRequest {
   static final long NO_DEADLINE = Long.MAX_VALUE;
 
@@ -14,6 +17,7 @@ final class ActiveRequest {
   final boolean ignoreEos;
   final TextStream text;
   final long submittedNanos;
+
   /** Nanoseconds after {@link #submittedNanos}. */
   final long deadlineNanos;
 

@@ -39,25 +39,30 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Serves one model: takes requests from any thread, batches them continuously over a paged KV cache as a {@link Scheduler}
- * decides, and streams the tokens back.
+ * Serves one model: takes requests from any thread, batches them continuously over a paged KV cache
+ * as a {@link Scheduler} decides, and streams the tokens back.
  *
  * <pre>{@code
- * try (Engine engine = Engine.start(EngineOptions.builder(Path.of("models/stories260K")).build())) {
- *   for (GeneratedToken token : engine.submit(GenerationRequest.builder("Once upon a time").build())) {
+ * EngineOptions options = EngineOptions.builder(Path.of("models/stories260K")).build();
+ * GenerationRequest request = GenerationRequest.builder("Once upon a time").build();
+ * try (Engine engine = Engine.start(options)) {
+ *   for (GeneratedToken token : engine.submit(request)) {
  *     System.out.print(token.text());
  *   }
  * }
  * }</pre>
  *
- * <p>One platform thread owns the device, the model and the cache. It never waits for a reader, and readers' code never
- * runs on it. An iteration that runs out of memory fails only its own requests; any other error ends the engine: every
- * pending request is completed exceptionally and later ones are refused.
+ * <p>One platform thread owns the device, the model and the cache. It never waits for a reader, and
+ * readers' code never runs on it. An iteration that runs out of memory fails only its own requests;
+ * any other error ends the engine: every pending request is completed exceptionally and later ones
+ * are refused.
  *
  * <p>Every method may be called from any thread.
  */
 public final class Engine implements AutoCloseable {
-  /** Longer deadlines, in nanoseconds (73 years), are none; keeps sums of times from overflowing. */
+  /**
+   * Longer deadlines, in nanoseconds (73 years), are none; keeps sums of times from overflowing.
+   */
   private static final long LONGEST_DEADLINE_NANOS = Long.MAX_VALUE / 4;
 
   /** Sequences with full contexts for which the KV pool has room by default. */
@@ -123,9 +128,10 @@ public final class Engine implements AutoCloseable {
   /**
    * Loads the model and starts serving it.
    *
-   * @throws WeirException if the model cannot be loaded or memory does not suffice; its subclass says which
-   * @throws TokenizerException if the model folder has a tokenizer that cannot be used. A folder without one is fine for
-   *     requests by token ids
+   * @throws WeirException if the model cannot be loaded or memory does not suffice; its subclass
+   *     says which
+   * @throws TokenizerException if the model folder has a tokenizer that cannot be used. A folder
+   *     without one is fine for requests by token ids
    * @throws IllegalArgumentException if an option is wrong for this model, device or scheduler
    */
   public static Engine start(EngineOptions options) {
@@ -151,8 +157,7 @@ public final class Engine implements AutoCloseable {
           Model.load(
               device,
               options.model(),
-              new ModelOptions(
-                  options.randomWeights(), options.weightSeed(), options.layerLimit()),
+              new ModelOptions(options.randomWeights(), options.weightSeed(), options.layerLimit()),
               progress);
       opened.push(model);
       KvCache cache = KvCache.create(model, cacheOptions(options, model));
@@ -161,10 +166,11 @@ public final class Engine implements AutoCloseable {
           Step.create(
               cache,
               new StepOptions(
-                  options.maxSequences(), options.maxBatchTokens(), options.maxTopLogProbabilities()));
+                  options.maxSequences(),
+                  options.maxBatchTokens(),
+                  options.maxTopLogProbabilities()));
       opened.push(step);
-      Engine engine =
-          new Engine(options, tokenizer, model, cache, step, () -> closeAll(opened));
+      Engine engine = new Engine(options, tokenizer, model, cache, step, () -> closeAll(opened));
       engine.thread.start();
       started = true;
       return engine;
@@ -183,9 +189,7 @@ public final class Engine implements AutoCloseable {
       size = KvCacheOptions.ofBytes(options.kvBytes().getAsLong());
     } else {
       double wanted =
-          (double) DEFAULT_CONTEXTS
-              * model.info().kvBytesPerToken()
-              * model.info().contextLength();
+          (double) DEFAULT_CONTEXTS * model.info().kvBytesPerToken() * model.info().contextLength();
       long affordable = model.device().info().memoryAvailable() / 4;
       size = KvCacheOptions.ofBytes((long) Math.min(wanted, affordable));
     }
@@ -204,7 +208,8 @@ public final class Engine implements AutoCloseable {
           first.addSuppressed(e);
         }
       } catch (Exception e) {
-        throw new AssertionError("device, model, cache, step and tokenizer throw nothing checked", e);
+        throw new AssertionError(
+            "device, model, cache, step and tokenizer throw nothing checked", e);
       }
     }
     if (first != null) {
@@ -213,11 +218,12 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Accepts a request, or refuses it at once. Nothing of the device is touched for a request that is refused.
+   * Accepts a request, or refuses it at once. Nothing of the device is touched for a request that
+   * is refused.
    *
-   * <p>Refused is: a full queue, an empty prompt, token ids outside of the vocabulary, parameters out of range, and a
-   * request whose prompt and largest output together exceed the model's context or the KV pool; such a one is never
-   * clipped. See {@link RejectionReason}.
+   * <p>Refused is: a full queue, an empty prompt, token ids outside of the vocabulary, parameters
+   * out of range, and a request whose prompt and largest output together exceed the model's context
+   * or the KV pool; such a one is never clipped. See {@link RejectionReason}.
    *
    * @throws RejectedRequestException if the request is refused
    */
@@ -279,7 +285,9 @@ public final class Engine implements AutoCloseable {
     }
     if (request.knownOutputTokens().isPresent() && request.knownOutputTokens().getAsInt() < 1) {
       throw invalid(
-          "knownOutputTokens is " + request.knownOutputTokens().getAsInt() + ", must be at least 1");
+          "knownOutputTokens is "
+              + request.knownOutputTokens().getAsInt()
+              + ", must be at least 1");
     }
     if (request.stop().size() > GenerationRequest.MAX_STOP_STRINGS) {
       throw invalid(
@@ -338,8 +346,8 @@ public final class Engine implements AutoCloseable {
     if (text.length() > longest) {
       throw new RejectedRequestException(
           RejectionReason.EXCEEDS_CONTEXT,
-          "the prompt has %d characters, more than the %d that the %d tokens of the model's context can stand for"
-              .formatted(text.length(), longest, model.contextLength()));
+          "the prompt has %1$d characters; the %2$d tokens of the model's context hold at most %3$d"
+              .formatted(text.length(), model.contextLength(), longest));
     }
     try {
       return tokenizer.encode(text);
@@ -363,14 +371,14 @@ public final class Engine implements AutoCloseable {
     if (maxTokens > room) {
       throw new RejectedRequestException(
           RejectionReason.EXCEEDS_CONTEXT,
-          "the prompt has %d tokens and maxTokens is %d; together at most %d fit the model's context"
+          "the prompt has %d tokens and maxTokens is %d; the model's context has room for %d"
               .formatted(promptTokens, maxTokens, model.contextLength()));
     }
     long total = (long) promptTokens + maxTokens;
     if (total > memory.tokens()) {
       throw new RejectedRequestException(
           RejectionReason.EXCEEDS_KV_CAPACITY,
-          "the prompt has %d tokens and maxTokens is %d; the whole KV pool has room for %d (kvBlocks, kvBytes)"
+          "the prompt has %d tokens and maxTokens is %d; the KV pool has room for %d (kvBlocks, kvBytes)"
               .formatted(promptTokens, maxTokens, memory.tokens()));
     }
     return maxTokens;
@@ -403,7 +411,10 @@ public final class Engine implements AutoCloseable {
     return new RejectedRequestException(RejectionReason.INVALID_PARAMETER, message);
   }
 
-  /** Whether the model folder has a tokenizer. Without one, requests are by ids and generated text is empty. */
+  /**
+   * Whether the model folder has a tokenizer. Without one, requests are by ids and generated text
+   * is empty.
+   */
   public boolean hasTokenizer() {
     return tokenizer.isPresent();
   }
@@ -481,11 +492,13 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Accepts nothing more, ends the requests that were accepted as {@code mode} says, and releases device, model and
-   * tokenizer. Returns when that is done; a step that is under way is waited for. Closing again, from whatever thread,
-   * waits for the same end; the earliest deadline counts. On the engine's own thread (a listener) it does not wait.
+   * Accepts nothing more, ends the requests that were accepted as {@code mode} says, and releases
+   * device, model and tokenizer. Returns when that is done; a step that is under way is waited for.
+   * Closing again, from whatever thread, waits for the same end; the earliest deadline counts. On
+   * the engine's own thread (a listener) it does not wait.
    *
-   * @param deadline for {@link CloseMode#DRAIN}, how long requests may take to complete; not looked at otherwise
+   * @param deadline for {@link CloseMode#DRAIN}, how long requests may take to complete; not looked
+   *     at otherwise
    */
   public void close(CloseMode mode, Duration deadline) {
     long nanos =

@@ -5,9 +5,9 @@ package dev.weir.engine;
 public interface EngineListener {
 
   /**
-   * Called once after each iteration, on the engine's thread: it has to be quick and must not wait for a generation. The
-   * event is used again for the next iteration; copy what you want to keep. A listener that throws is removed, and the
-   * exception is logged.
+   * Called once after each iteration, on the engine's thread: it has to be quick and must not wait
+   * for a generation. The event is used again for the next iteration; copy what you want to keep. A
+   * listener that throws is removed, and the exception is logged.
    */
   void iteration(IterationEvent event);
 }

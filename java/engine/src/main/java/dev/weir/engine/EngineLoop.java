@@ -23,8 +23,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 
 /**
- * The one thread that owns the KV cache, the step and the scheduler. In a steady state an iteration allocates nothing but
- * the tokens that it delivers.
+ * The one thread that owns the KV cache, the step and the scheduler. In a steady state an iteration
+ * allocates nothing but the tokens that it delivers.
  */
 final class EngineLoop implements Runnable {
   private static final System.Logger LOGGER = System.getLogger(EngineLoop.class.getName());
@@ -178,7 +178,9 @@ final class EngineLoop implements Runnable {
   }
 
   private void cancelRequested(double now) {
-    for (Generation generation = cancelled.poll(); generation != null; generation = cancelled.poll()) {
+    for (Generation generation = cancelled.poll();
+        generation != null;
+        generation = cancelled.poll()) {
       ActiveRequest request = byGeneration.get(generation);
       if (request != null) {
         finish(request, FinishReason.CANCELLED, now);
@@ -262,7 +264,8 @@ final class EngineLoop implements Runnable {
             : endToEnd;
     Duration timePerOutputToken =
         ids.length > 1
-            ? Duration.ofNanos((request.lastTokenNanos - request.firstTokenNanos) / (ids.length - 1))
+            ? Duration.ofNanos(
+                (request.lastTokenNanos - request.firstTokenNanos) / (ids.length - 1))
             : Duration.ZERO;
     return new GenerationResult(
         request.generation.promptIds(),
@@ -392,7 +395,9 @@ final class EngineLoop implements Runnable {
     event.stepSeconds = step.nanoseconds() * 1e-9;
   }
 
-  /** The batch ran out of memory: its requests fail and give back their blocks, all others go on. */
+  /**
+   * The batch ran out of memory: its requests fail and give back their blocks, all others go on.
+   */
   private void failBatch(WeirException cause, double now) {
     event.failed = true;
     counters.failedIterations.increment();
@@ -426,7 +431,8 @@ final class EngineLoop implements Runnable {
       text = rest.isEmpty() ? text : text + rest;
     }
     active.generation.deliver(
-        new GeneratedToken(token, text, step.sampledLogProbability(entry), top(active, entry), nanos));
+        new GeneratedToken(
+            token, text, step.sampledLogProbability(entry), top(active, entry), nanos));
     if (atEnd || active.text.stopped()) {
       finish(active, FinishReason.STOP, now);
     } else if (atLimit) {

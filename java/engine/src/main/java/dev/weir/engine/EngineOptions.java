@@ -190,9 +190,9 @@ public final class EngineOptions {
     }
 
     /**
-     * Size of the KV pool in blocks; takes the place of {@link #kvBytes}. If neither is given, the pool has room for 64
-     * sequences of the model's full context, but takes at most a quarter of the memory that is available on the device
-     * when the model is loaded.
+     * Size of the KV pool in blocks; takes the place of {@link #kvBytes}. If neither is given, the
+     * pool has room for 64 sequences of the model's full context, but takes at most a quarter of
+     * the memory that is available on the device when the model is loaded.
      */
     public Builder kvBlocks(long kvBlocks) {
       this.kvBlocks = OptionalLong.of(kvBlocks);
@@ -200,7 +200,10 @@ public final class EngineOptions {
       return this;
     }
 
-    /** Size of the KV pool in bytes, rounded down to whole blocks; takes the place of {@link #kvBlocks}. */
+    /**
+     * Size of the KV pool in bytes, rounded down to whole blocks; takes the place of {@link
+     * #kvBlocks}.
+     */
     public Builder kvBytes(long kvBytes) {
       this.kvBytes = OptionalLong.of(kvBytes);
       this.kvBlocks = OptionalLong.empty();
@@ -213,7 +216,10 @@ public final class EngineOptions {
       return this;
     }
 
-    /** Size of the host swap space in blocks; 0, none, by default. Used with {@link Preemption#SWAP}. */
+    /**
+     * Size of the host swap space in blocks; 0, none, by default. Used with {@link
+     * Preemption#SWAP}.
+     */
     public Builder swapBlocks(long swapBlocks) {
       this.swapBlocks = swapBlocks;
       return this;
@@ -255,7 +261,10 @@ public final class EngineOptions {
       return this;
     }
 
-    /** The most that {@link GenerationRequest#topLogProbabilities()} may ask for, 0..64; 20 by default. */
+    /**
+     * The most that {@link GenerationRequest#topLogProbabilities()} may ask for, 0..64; 20 by
+     * default.
+     */
     public Builder maxTopLogProbabilities(int maxTopLogProbabilities) {
       this.maxTopLogProbabilities = maxTopLogProbabilities;
       return this;
@@ -268,7 +277,10 @@ public final class EngineOptions {
       return this;
     }
 
-    /** Keeps only the first layers of the model, for benchmarks of big shapes; 0, the default, keeps all. */
+    /**
+     * Keeps only the first layers of the model, for benchmarks of big shapes; 0, the default, keeps
+     * all.
+     */
     public Builder layerLimit(int layerLimit) {
       this.layerLimit = layerLimit;
       return this;
@@ -281,8 +293,8 @@ public final class EngineOptions {
     }
 
     /**
-     * How long an iteration takes, for policies that compute their settings from it. By default 1 ms and 1 microsecond
-     * for each resident token, which is a guess; measure it for serious use.
+     * How long an iteration takes, for policies that compute their settings from it. By default 1
+     * ms and 1 microsecond for each resident token, which is a guess; measure it for serious use.
      */
     public Builder cost(IterationCost cost) {
       this.cost = Objects.requireNonNull(cost, "cost");
@@ -290,8 +302,8 @@ public final class EngineOptions {
     }
 
     /**
-     * @throws IllegalArgumentException if a value can never be right; the message names it. Values that depend on the
-     *     model or the device are checked by {@link Engine#start}.
+     * @throws IllegalArgumentException if a value can never be right; the message names it. Values
+     *     that depend on the model or the device are checked by {@link Engine#start}.
      */
     public EngineOptions build() {
       atLeast("deviceOrdinal", deviceOrdinal, 0);

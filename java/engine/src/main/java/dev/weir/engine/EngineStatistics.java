@@ -5,8 +5,8 @@ import java.util.Map;
 import java.util.OptionalLong;
 
 /**
- * What an {@link Engine} has done so far. Counters only grow; each is exact at some recent moment, but not all at the
- * same one.
+ * What an {@link Engine} has done so far. Counters only grow; each is exact at some recent moment,
+ * but not all at the same one.
  *
  * @param state the engine's state
  * @param uptimeSeconds seconds since the engine was started
@@ -24,9 +24,10 @@ import java.util.OptionalLong;
  * @param recomputedTokens cached tokens thrown away by evictions
  * @param iterations iterations run
  * @param failedIterations iterations that ran out of memory
- * @param lastStepNanoTime {@link System#nanoTime()} at which the model last finished an iteration; empty before the first
- * @param stepRunning whether an iteration is in the model now. With {@code lastStepNanoTime}, a watchdog can tell a hung
- *     device from an idle engine
+ * @param lastStepNanoTime {@link System#nanoTime()} at which the model last finished an iteration;
+ *     empty before the first
+ * @param stepRunning whether an iteration is in the model now. With {@code lastStepNanoTime}, a
+ *     watchdog can tell a hung device from an idle engine
  * @param kv the KV pool
  */
 public record EngineStatistics(

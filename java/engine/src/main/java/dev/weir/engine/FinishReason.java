@@ -9,7 +9,10 @@ public enum FinishReason {
   STOP,
   /** The maximum number of tokens was reached. */
   LENGTH,
-  /** {@link Generation#cancel()} was called, or the engine was closed before the generation was complete. */
+  /**
+   * {@link Generation#cancel()} was called, or the engine was closed before the generation was
+   * complete.
+   */
   CANCELLED,
   /** The request's deadline passed. The result has the tokens that were there by then. */
   DEADLINE

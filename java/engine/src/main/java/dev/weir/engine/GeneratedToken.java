@@ -6,11 +6,11 @@ import java.util.List;
  * A token as it leaves the engine.
  *
  * @param id token id
- * @param text the text that this token completes; often empty, because characters may be spread over several tokens,
- *     and text that may be the beginning of a stop string is held back until that is decided. The texts of all tokens,
- *     put together, are {@link GenerationResult#text()}
- * @param logProbability natural logarithm of the token's probability under the model, before penalties, temperature and
- *     filters
+ * @param text the text that this token completes; often empty, because characters may be spread
+ *     over several tokens, and text that may be the beginning of a stop string is held back until
+ *     that is decided. The texts of all tokens, put together, are {@link GenerationResult#text()}
+ * @param logProbability natural logarithm of the token's probability under the model, before
+ *     penalties, temperature and filters
  * @param top the most likely tokens at this position, best first; as many as {@link
  *     GenerationRequest#topLogProbabilities()}
  * @param nanoTime {@link System#nanoTime()} when the token was sampled

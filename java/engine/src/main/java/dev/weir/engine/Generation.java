@@ -15,21 +15,23 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /**
- * A request that an {@link Engine} has accepted: its tokens as they come, and its result. The tokens can be read in
- * three ways, as often as wanted and by any number of readers; every reader gets all of them from the first on.
+ * A request that an {@link Engine} has accepted: its tokens as they come, and its result. The
+ * tokens can be read in three ways, as often as wanted and by any number of readers; every reader
+ * gets all of them from the first on.
  *
  * <ul>
- *   <li>{@link #iterator()} blocks the reading thread until the next token is there (a virtual thread is fine);
+ *   <li>{@link #iterator()} blocks the reading thread until the next token is there (a virtual
+ *       thread is fine);
  *   <li>{@link #publisher()} pushes them as demanded;
  *   <li>{@link #completion()} gives the whole.
  * </ul>
  *
- * <p>All tokens are kept until the generation itself is garbage, so a slow reader delays nobody and costs no memory
- * beyond them; there are at most {@link GenerationRequest#maxTokens()}. No reader's code ever runs on the engine's
- * thread.
+ * <p>All tokens are kept until the generation itself is garbage, so a slow reader delays nobody and
+ * costs no memory beyond them; there are at most {@link GenerationRequest#maxTokens()}. No reader's
+ * code ever runs on the engine's thread.
  *
- * <p>If the engine fails, readers get what was generated and then a {@link GenerationFailedException}. Every method may
- * be called from any thread.
+ * <p>If the engine fails, readers get what was generated and then a {@link
+ * GenerationFailedException}. Every method may be called from any thread.
  */
 public final class Generation implements Iterable<GeneratedToken> {
   private final long id;
@@ -64,9 +66,10 @@ public final class Generation implements Iterable<GeneratedToken> {
   }
 
   /**
-   * The tokens from the first on. {@code hasNext} waits for the next token or the end. It throws {@link
-   * GenerationFailedException} if the engine failed, and {@link CancellationException}, with the interrupt status set,
-   * if the waiting thread is interrupted; the generation itself goes on then. Each iterator is for one thread.
+   * The tokens from the first on. {@code hasNext} waits for the next token or the end. It throws
+   * {@link GenerationFailedException} if the engine failed, and {@link CancellationException}, with
+   * the interrupt status set, if the waiting thread is interrupted; the generation itself goes on
+   * then. Each iterator is for one thread.
    */
   @Override
   public Iterator<GeneratedToken> iterator() {
@@ -89,18 +92,20 @@ public final class Generation implements Iterable<GeneratedToken> {
   }
 
   /**
-   * The tokens from the first on, for each subscriber as it demands them, on a thread of their own. {@code onComplete}
-   * follows the last token, whatever the {@link FinishReason}; {@code onError} with a {@link GenerationFailedException}
-   * if the engine failed. Cancelling a subscription only ends that subscription; {@link #cancel()} ends the generation.
+   * The tokens from the first on, for each subscriber as it demands them, on a thread of their own.
+   * {@code onComplete} follows the last token, whatever the {@link FinishReason}; {@code onError}
+   * with a {@link GenerationFailedException} if the engine failed. Cancelling a subscription only
+   * ends that subscription; {@link #cancel()} ends the generation.
    */
   public Flow.Publisher<GeneratedToken> publisher() {
     return this::subscribe;
   }
 
   /**
-   * The whole, when it has ended; the request holds no KV memory any more by then. Completed exceptionally with a {@link
-   * GenerationFailedException} if the engine failed. Dependent actions do not run on the engine's thread. Completing or
-   * cancelling the returned future has no effect on the generation.
+   * The whole, when it has ended; the request holds no KV memory any more by then. Completed
+   * exceptionally with a {@link GenerationFailedException} if the engine failed. Dependent actions
+   * do not run on the engine's thread. Completing or cancelling the returned future has no effect
+   * on the generation.
    */
   public CompletableFuture<GenerationResult> completion() {
     return completion.copy();
@@ -122,8 +127,8 @@ public final class Generation implements Iterable<GeneratedToken> {
   }
 
   /**
-   * Ends the generation with {@link FinishReason#CANCELLED}; its blocks are free within two iterations. Does not wait for
-   * that. Does nothing if the generation has ended.
+   * Ends the generation with {@link FinishReason#CANCELLED}; its blocks are free within two
+   * iterations. Does not wait for that. Does nothing if the generation has ended.
    */
   public void cancel() {
     canceller.accept(this);
@@ -230,7 +235,10 @@ public final class Generation implements Iterable<GeneratedToken> {
     }
   }
 
-  /** Waits until there is a token at {@code index} (true), or the generation has ended without (false). */
+  /**
+   * Waits until there is a token at {@code index} (true), or the generation has ended without
+   * (false).
+   */
   private boolean await(int index) {
     lock.lock();
     try {
@@ -246,7 +254,8 @@ public final class Generation implements Iterable<GeneratedToken> {
       return false;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      CancellationException cancellation = new CancellationException("interrupted while waiting for a token");
+      CancellationException cancellation =
+          new CancellationException("interrupted while waiting for a token");
       cancellation.initCause(e);
       throw cancellation;
     } finally {

@@ -8,10 +8,11 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 
 /**
- * A prompt and how to continue it. Immutable; values are checked by {@link Engine#submit}, which knows the limits.
+ * A prompt and how to continue it. Immutable; values are checked by {@link Engine#submit}, which
+ * knows the limits.
  *
- * <p>The largest number of tokens is never clipped: a request whose prompt and output do not fit the model's context is
- * refused. {@link Builder#maxTokensUpToContext()} asks for as many as fit.
+ * <p>The largest number of tokens is never clipped: a request whose prompt and output do not fit
+ * the model's context is refused. {@link Builder#maxTokensUpToContext()} asks for as many as fit.
  */
 public final class GenerationRequest {
   /** Stop strings in one request. */
@@ -55,7 +56,9 @@ public final class GenerationRequest {
     return new Builder(Optional.of(text), Optional.empty());
   }
 
-  /** A request to continue these token ids, taken as they are: no begin-of-sequence token is added. */
+  /**
+   * A request to continue these token ids, taken as they are: no begin-of-sequence token is added.
+   */
   public static Builder builder(int... ids) {
     return new Builder(Optional.empty(), Optional.of(ids.clone()));
   }
@@ -161,22 +164,27 @@ public final class GenerationRequest {
       return this;
     }
 
-    /** Samples from the smallest set of likely tokens whose probability is at least this; in (0, 1], 1 by default. */
+    /**
+     * Samples from the smallest set of likely tokens whose probability is at least this; in (0, 1],
+     * 1 by default.
+     */
     public Builder topP(float topP) {
       this.topP = topP;
       return this;
     }
 
     /**
-     * Logits of tokens that prompt or output contain are divided by this if positive and multiplied if negative; finite
-     * and greater than 0, 1 (off) by default.
+     * Logits of tokens that prompt or output contain are divided by this if positive and multiplied
+     * if negative; finite and greater than 0, 1 (off) by default.
      */
     public Builder repetitionPenalty(float repetitionPenalty) {
       this.repetitionPenalty = repetitionPenalty;
       return this;
     }
 
-    /** The same seed, prompt and parameters give the same tokens, whatever else the engine is doing. */
+    /**
+     * The same seed, prompt and parameters give the same tokens, whatever else the engine is doing.
+     */
     public Builder seed(long seed) {
       this.seed = OptionalLong.of(seed);
       return this;
@@ -189,8 +197,9 @@ public final class GenerationRequest {
     }
 
     /**
-     * Whether to go on after a token that ends a sequence: one of the model's end-of-sequence tokens, or its
-     * begin-of-sequence token, with which models that were trained on packed documents begin the next one.
+     * Whether to go on after a token that ends a sequence: one of the model's end-of-sequence
+     * tokens, or its begin-of-sequence token, with which models that were trained on packed
+     * documents begin the next one.
      */
     public Builder ignoreEos(boolean ignoreEos) {
       this.ignoreEos = ignoreEos;
@@ -198,15 +207,18 @@ public final class GenerationRequest {
     }
 
     /**
-     * Ends the generation when its text contains one of these. The text is cut in front of it. At most {@value
-     * #MAX_STOP_STRINGS}, each of 1 to {@value #MAX_STOP_LENGTH} characters.
+     * Ends the generation when its text contains one of these. The text is cut in front of it. At
+     * most {@value #MAX_STOP_STRINGS}, each of 1 to {@value #MAX_STOP_LENGTH} characters.
      */
     public Builder stop(List<String> stop) {
       this.stop = List.copyOf(stop);
       return this;
     }
 
-    /** Ends the generation with {@link FinishReason#DEADLINE} this long after its submission; positive. */
+    /**
+     * Ends the generation with {@link FinishReason#DEADLINE} this long after its submission;
+     * positive.
+     */
     public Builder deadline(Duration deadline) {
       this.deadline = Optional.of(Objects.requireNonNull(deadline, "deadline"));
       return this;

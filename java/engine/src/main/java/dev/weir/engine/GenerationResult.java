@@ -12,7 +12,8 @@ import java.util.List;
  * @param tokens as they were delivered, one for each of {@code ids}
  * @param timings when things happened
  * @param evictions how often the request lost its place in the KV pool
- * @param recomputedTokens cached tokens that were thrown away by evictions and had to be computed again
+ * @param recomputedTokens cached tokens that were thrown away by evictions and had to be computed
+ *     again
  */
 public record GenerationResult(
     int[] promptIds,

@@ -4,9 +4,11 @@ import dev.weir.scheduling.Scheduler;
 import java.util.function.ObjDoubleConsumer;
 
 /**
- * One iteration of an {@link Engine}. Valid only during {@link EngineListener#iteration}; used again afterwards.
+ * One iteration of an {@link Engine}. Valid only during {@link EngineListener#iteration}; used
+ * again afterwards.
  *
- * <p>Memory and numbers of requests are those after the iteration, when the requests that it completed have left.
+ * <p>Memory and numbers of requests are those after the iteration, when the requests that it
+ * completed have left.
  */
 public final class IterationEvent {
   private final Scheduler scheduler;

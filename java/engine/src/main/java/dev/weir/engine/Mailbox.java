@@ -6,8 +6,9 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * What other threads tell the engine's thread: requests, cancellations and the wish to close. Submitting and refusing
- * are one atomic step, so no request can slip in behind the end of the engine.
+ * What other threads tell the engine's thread: requests, cancellations and the wish to close.
+ * Submitting and refusing are one atomic step, so no request can slip in behind the end of the
+ * engine.
  */
 final class Mailbox {
   private final int queueCapacity;
@@ -49,7 +50,8 @@ final class Mailbox {
     switch (state) {
       case RUNNING -> {}
       case DRAINING, CLOSED ->
-          throw new RejectedRequestException(RejectionReason.CLOSED, "the engine is " + state.name().toLowerCase());
+          throw new RejectedRequestException(
+              RejectionReason.CLOSED, "the engine is " + state.name().toLowerCase());
       case FAILED ->
           throw new RejectedRequestException(
               RejectionReason.ENGINE_FAILED, "the engine has failed: " + failure, failure);
@@ -57,7 +59,10 @@ final class Mailbox {
     if (queued.get() >= queueCapacity) {
       throw new RejectedRequestException(
           RejectionReason.QUEUE_FULL,
-          queued.get() + " requests are waiting already, the limit is " + queueCapacity + " (queueCapacity)");
+          queued.get()
+              + " requests are waiting already, the limit is "
+              + queueCapacity
+              + " (queueCapacity)");
     }
   }
 
@@ -85,7 +90,10 @@ final class Mailbox {
     }
   }
 
-  /** Stops accepting; what is not complete at {@code cancelAtNanos} is to be cancelled. The earliest wish counts. */
+  /**
+   * Stops accepting; what is not complete at {@code cancelAtNanos} is to be cancelled. The earliest
+   * wish counts.
+   */
   void close(long cancelAtNanos) {
     lock.lock();
     try {
@@ -112,10 +120,14 @@ final class Mailbox {
   void collect(ArrayDeque<ActiveRequest> submitted, ArrayDeque<Generation> cancelled) {
     lock.lock();
     try {
-      for (ActiveRequest request = submissions.poll(); request != null; request = submissions.poll()) {
+      for (ActiveRequest request = submissions.poll();
+          request != null;
+          request = submissions.poll()) {
         submitted.add(request);
       }
-      for (Generation generation = cancellations.poll(); generation != null; generation = cancellations.poll()) {
+      for (Generation generation = cancellations.poll();
+          generation != null;
+          generation = cancellations.poll()) {
         cancelled.add(generation);
       }
       closeChanged = false;
@@ -139,7 +151,10 @@ final class Mailbox {
     }
   }
 
-  /** Nanoseconds until everything is to be cancelled; {@link Long#MAX_VALUE} if the engine is not closing. */
+  /**
+   * Nanoseconds until everything is to be cancelled; {@link Long#MAX_VALUE} if the engine is not
+   * closing.
+   */
   long nanosUntilCancel(long nanoTime) {
     lock.lock();
     try {

@@ -3,7 +3,8 @@ package dev.weir.engine;
 import java.util.Objects;
 
 /**
- * A request was refused before anything was done for it. The message names the value, the limit and the setting to turn.
+ * A request was refused before anything was done for it. The message names the value, the limit and
+ * the setting to turn.
  */
 public final class RejectedRequestException extends RuntimeException {
   private static final long serialVersionUID = 1;

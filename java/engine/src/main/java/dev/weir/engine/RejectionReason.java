@@ -2,13 +2,19 @@ package dev.weir.engine;
 
 /** Why {@link Engine#submit} refused a request. */
 public enum RejectionReason {
-  /** As many accepted requests as {@link EngineOptions#queueCapacity()} allows wait for their first iteration. */
+  /**
+   * As many accepted requests as {@link EngineOptions#queueCapacity()} allows wait for their first
+   * iteration.
+   */
   QUEUE_FULL,
   /** The prompt has no token. */
   EMPTY_PROMPT,
   /** Prompt and output together exceed the model's context length. */
   EXCEEDS_CONTEXT,
-  /** Prompt and output together exceed the whole KV pool, so that the request could never be completed. */
+  /**
+   * Prompt and output together exceed the whole KV pool, so that the request could never be
+   * completed.
+   */
   EXCEEDS_KV_CAPACITY,
   /** A prompt id is negative or not in the model's vocabulary. */
   INVALID_TOKEN,

@@ -15,7 +15,9 @@ final class TextStream {
     this.stops = stops;
   }
 
-  /** The text that {@code token} releases: complete characters that cannot belong to a stop string. */
+  /**
+   * The text that {@code token} releases: complete characters that cannot belong to a stop string.
+   */
   String append(int token) {
     String text = decoder.append(token);
     if (stops.isEmpty() || text.isEmpty()) {

@@ -6,9 +6,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * One subscriber of a generation. Signals are counted, and whoever brings the count from zero starts the one task that
- * serves the subscriber until the count is used up; so signals are serial, and the thread that gives one never runs the
- * subscriber's code.
+ * One subscriber of a generation. Signals are counted, and whoever brings the count from zero
+ * starts the one task that serves the subscriber until the count is used up; so signals are serial,
+ * and the thread that gives one never runs the subscriber's code.
  */
 final class TokenSubscription implements Flow.Subscription {
   private final Generation generation;
@@ -23,7 +23,9 @@ final class TokenSubscription implements Flow.Subscription {
   private int next;
 
   TokenSubscription(
-      Generation generation, Flow.Subscriber<? super GeneratedToken> subscriber, Executor delivery) {
+      Generation generation,
+      Flow.Subscriber<? super GeneratedToken> subscriber,
+      Executor delivery) {
     this.generation = generation;
     this.subscriber = subscriber;
     this.delivery = delivery;
@@ -83,7 +85,8 @@ final class TokenSubscription implements Flow.Subscription {
       if (invalidRequest < 1) {
         cancel();
         subscriber.onError(
-            new IllegalArgumentException("requested " + invalidRequest + " tokens, must be at least 1"));
+            new IllegalArgumentException(
+                "requested " + invalidRequest + " tokens, must be at least 1"));
         return;
       }
       // Read before the token: a token that arrives before the end is seen before the end.

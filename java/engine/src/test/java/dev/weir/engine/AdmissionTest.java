@@ -46,9 +46,11 @@ class AdmissionTest {
         Arguments.of(ids(512), RejectionReason.INVALID_TOKEN, "is 512, must be in 0..511"),
         Arguments.of(ids(Integer.MIN_VALUE), RejectionReason.INVALID_TOKEN, "-2147483648"),
         Arguments.of(text("a\ud800"), RejectionReason.MALFORMED_TEXT, "surrogate"),
-        Arguments.of(text("x".repeat(10_000_000)), RejectionReason.EXCEEDS_CONTEXT, "10000000 characters"),
+        Arguments.of(
+            text("x".repeat(10_000_000)), RejectionReason.EXCEEDS_CONTEXT, "10000000 characters"),
         Arguments.of(ids(new int[512]), RejectionReason.EXCEEDS_CONTEXT, "512"),
-        Arguments.of(ids(new int[511]).maxTokens(2), RejectionReason.EXCEEDS_CONTEXT, "maxTokens is 2"),
+        Arguments.of(
+            ids(new int[511]).maxTokens(2), RejectionReason.EXCEEDS_CONTEXT, "maxTokens is 2"),
         Arguments.of(ids(1).maxTokens(Integer.MAX_VALUE), RejectionReason.EXCEEDS_CONTEXT, "512"),
         Arguments.of(ids(1).maxTokens(320), RejectionReason.EXCEEDS_KV_CAPACITY, "320 (kvBlocks"),
         Arguments.of(ids(1).maxTokensUpToContext(), RejectionReason.EXCEEDS_KV_CAPACITY, "kvBytes"),
@@ -89,7 +91,8 @@ class AdmissionTest {
 
   @Test
   void acceptsWhatJustFits() {
-    GenerationResult result = engine.submit(ids(1, 403).maxTokens(318).ignoreEos(true).build()).await();
+    GenerationResult result =
+        engine.submit(ids(1, 403).maxTokens(318).ignoreEos(true).build()).await();
     assertThat(result.ids()).hasSize(318);
     assertThat(engine.submit(text("").maxTokens(1).build()).await().promptIds()).containsExactly(1);
     assertThat(
@@ -112,7 +115,13 @@ class AdmissionTest {
   void asManyTokensAsTheContextHasRoomFor() {
     try (Engine roomy = Engine.start(EngineOptions.builder(TestModel.STORIES).build())) {
       GenerationResult result =
-          roomy.submit(ids(IntStream.range(3, 500).toArray()).maxTokensUpToContext().ignoreEos(true).build()).await();
+          roomy
+              .submit(
+                  ids(IntStream.range(3, 500).toArray())
+                      .maxTokensUpToContext()
+                      .ignoreEos(true)
+                      .build())
+              .await();
       assertThat(result.promptIds().length + result.ids().length).isEqualTo(512);
       assertThat(result.finishReason()).isEqualTo(FinishReason.LENGTH);
     }

@@ -14,7 +14,10 @@ import org.junit.jupiter.api.Test;
 class EngineAllocationTest {
   private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-  /** What one token may cost: the token with its text, and its place in the list of the generation's tokens. */
+  /**
+   * What one token may cost: the token with its text, and its place in the list of the generation's
+   * tokens.
+   */
   private static final long BYTES_PER_TOKEN = 200;
 
   /** Bytes that the engine's thread allocated between the ends of two iterations. */
@@ -51,7 +54,9 @@ class EngineAllocationTest {
         int[] prompt = IntStream.range(0, 400).map(i -> 3 + i % 500).toArray();
         List<Generation> generations = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
-          generations.add(engine.submit(GenerationRequest.builder(1, 403).maxTokens(60).ignoreEos(true).build()));
+          generations.add(
+              engine.submit(
+                  GenerationRequest.builder(1, 403).maxTokens(60).ignoreEos(true).build()));
         }
         generations.add(engine.submit(GenerationRequest.builder(prompt).maxTokens(1).build()));
         generations.forEach(Generation::await);

@@ -3,6 +3,7 @@ package dev.weir.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.weir.engine.tokenizer.StreamingDecoder;
 import dev.weir.engine.tokenizer.TokenizerException;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceMemoryException;
@@ -24,7 +25,6 @@ import dev.weir.scheduling.Request;
 import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerOptions;
 import dev.weir.scheduling.Schedulers;
-import dev.weir.engine.tokenizer.StreamingDecoder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -48,7 +48,10 @@ class EngineLifecycleTest {
   }
 
   private static GenerationRequest request(int maxTokens) {
-    return GenerationRequest.builder("Once upon a time").maxTokens(maxTokens).ignoreEos(true).build();
+    return GenerationRequest.builder("Once upon a time")
+        .maxTokens(maxTokens)
+        .ignoreEos(true)
+        .build();
   }
 
   @Test
@@ -56,11 +59,13 @@ class EngineLifecycleTest {
     Engine engine = Engine.start(options().build());
     EngineGate gate = new EngineGate();
     engine.addListener(gate);
-    List<Generation> accepted = IntStream.range(0, 5).mapToObj(_ -> engine.submit(request(50))).toList();
+    List<Generation> accepted =
+        IntStream.range(0, 5).mapToObj(_ -> engine.submit(request(50))).toList();
     gate.awaitReached();
     CompletableFuture<Void> closed =
         CompletableFuture.runAsync(
-            () -> engine.close(CloseMode.DRAIN, Duration.ofDays(1_000_000)), task -> Thread.ofPlatform().start(task));
+            () -> engine.close(CloseMode.DRAIN, Duration.ofDays(1_000_000)),
+            task -> Thread.ofPlatform().start(task));
     while (engine.state() == EngineState.RUNNING) {
       Thread.onSpinWait();
     }
@@ -97,7 +102,8 @@ class EngineLifecycleTest {
     Engine engine = Engine.start(options().maxSequences(2).build());
     EngineGate gate = new EngineGate();
     engine.addListener(gate);
-    List<Generation> accepted = IntStream.range(0, 10).mapToObj(_ -> engine.submit(request(400))).toList();
+    List<Generation> accepted =
+        IntStream.range(0, 10).mapToObj(_ -> engine.submit(request(400))).toList();
     gate.awaitReached();
     gate.open();
     engine.close();
@@ -118,7 +124,8 @@ class EngineLifecycleTest {
   void closeFromAListenerDoesNotWaitForItself() {
     Engine engine = Engine.start(options().build());
     engine.addListener(_ -> engine.close());
-    assertThat(engine.submit(request(400)).await().finishReason()).isEqualTo(FinishReason.CANCELLED);
+    assertThat(engine.submit(request(400)).await().finishReason())
+        .isEqualTo(FinishReason.CANCELLED);
     engine.close();
     assertThat(engine.state()).isEqualTo(EngineState.CLOSED);
   }
@@ -173,10 +180,16 @@ class EngineLifecycleTest {
   @Test
   void errorOnTheEngineThreadEndsEverythingWithinASecond() {
     Engine engine =
-        Engine.start(options().scheduler("failing").schedulerOptions(Map.of("plans", "5")).maxSequences(3).build());
+        Engine.start(
+            options()
+                .scheduler("failing")
+                .schedulerOptions(Map.of("plans", "5"))
+                .maxSequences(3)
+                .build());
     EngineGate gate = new EngineGate();
     engine.addListener(gate);
-    List<Generation> accepted = IntStream.range(0, 8).mapToObj(_ -> engine.submit(request(100))).toList();
+    List<Generation> accepted =
+        IntStream.range(0, 8).mapToObj(_ -> engine.submit(request(100))).toList();
     gate.awaitReached();
     gate.open();
     for (Generation generation : accepted) {
@@ -204,7 +217,10 @@ class EngineLifecycleTest {
     assertThat(engine.state()).isEqualTo(EngineState.FAILED);
   }
 
-  /** The cache allows two sequences, the scheduler three: the third fails like a device out of memory would. */
+  /**
+   * The cache allows two sequences, the scheduler three: the third fails like a device out of
+   * memory would.
+   */
   @Test
   void batchOutOfMemoryFailsAloneAndBlocksAreConserved() throws InterruptedException {
     BatchLimits limits = new BatchLimits(3, 100);
@@ -257,7 +273,8 @@ class EngineLifecycleTest {
 
   private static Generation submit(Mailbox mailbox, long id) {
     int[] prompt = {1, 403, 407};
-    Generation generation = new Generation(id, prompt, mailbox::cancel, task -> Thread.ofVirtual().start(task));
+    Generation generation =
+        new Generation(id, prompt, mailbox::cancel, task -> Thread.ofVirtual().start(task));
     mailbox.submit(
         new ActiveRequest(
             generation,

@@ -84,7 +84,8 @@ class GenerationTest {
   @Test
   void beginningOfAStopStringIsHeldBackAndReleased() {
     String story = ONCE.greedy_text();
-    // Begins at every "She" and never ends; the very end of the text is held back until the last token.
+    // Begins at every "She" and never ends; the very end of the text is held back until the last
+    // token.
     List<String> stops = List.of("She jumped", story.substring(story.length() - 4) + "!");
     GenerationResult result = engine.submit(once().stop(stops).build()).await();
     assertThat(result.finishReason()).isEqualTo(FinishReason.LENGTH);
@@ -94,8 +95,7 @@ class GenerationTest {
   @Test
   void endOfSequenceStopsUnlessIgnored() {
     // The model was trained on stories that follow each other: after a long one it begins the next.
-    GenerationRequest.Builder sampled =
-        once().temperature(1).seed(3).maxTokens(500);
+    GenerationRequest.Builder sampled = once().temperature(1).seed(3).maxTokens(500);
     int[] all = engine.submit(sampled.ignoreEos(true).build()).await().ids();
     assertThat(all).hasSize(500);
     int end = 0;
@@ -120,7 +120,8 @@ class GenerationTest {
       assertThat(token.nanoTime() - last).isNotNegative();
       last = token.nanoTime();
     }
-    assertThat(Duration.ofNanos(last - timings.submittedNanoTime())).isLessThanOrEqualTo(timings.endToEnd());
+    assertThat(Duration.ofNanos(last - timings.submittedNanoTime()))
+        .isLessThanOrEqualTo(timings.endToEnd());
   }
 
   // ---- cancellation and deadlines
@@ -177,7 +178,9 @@ class GenerationTest {
     GenerationResult late = engine.submit(once().deadline(deadline).build()).await();
     engine.removeListener(slow);
     assertThat(late.finishReason()).isEqualTo(FinishReason.DEADLINE);
-    assertThat(late.ids()).isNotEmpty().isEqualTo(Arrays.copyOf(ONCE.greedy_ids(), late.ids().length));
+    assertThat(late.ids())
+        .isNotEmpty()
+        .isEqualTo(Arrays.copyOf(ONCE.greedy_ids(), late.ids().length));
     assertThat(late.timings().endToEnd()).isGreaterThan(deadline);
   }
 
@@ -185,7 +188,8 @@ class GenerationTest {
 
   /** Collects what it gets; demands only what the test asks for. */
   private static class Collector implements java.util.concurrent.Flow.Subscriber<GeneratedToken> {
-    final CompletableFuture<java.util.concurrent.Flow.Subscription> subscription = new CompletableFuture<>();
+    final CompletableFuture<java.util.concurrent.Flow.Subscription> subscription =
+        new CompletableFuture<>();
     final List<GeneratedToken> tokens = new ArrayList<>();
     final CompletableFuture<List<GeneratedToken>> whole = new CompletableFuture<>();
     final CountDownLatch firstTwo = new CountDownLatch(2);

@@ -88,7 +88,9 @@ class GoldenGenerationTest {
     try (Engine engine = Engine.start(EngineOptions.builder(TestModel.STORIES).build())) {
       for (GoldenCase golden : TestModel.goldenCases()) {
         GenerationResult result =
-            engine.submit(GenerationRequest.builder(golden.prompt()).maxTokens(TOKENS).build()).await();
+            engine
+                .submit(GenerationRequest.builder(golden.prompt()).maxTokens(TOKENS).build())
+                .await();
         if (golden.decidedSteps() == TOKENS) {
           assertThat(result.text()).isEqualTo(golden.greedy_text());
         }
@@ -97,7 +99,8 @@ class GoldenGenerationTest {
         StringBuilder streamed = new StringBuilder();
         result.tokens().forEach(token -> streamed.append(token.text()));
         assertThat(streamed.toString()).isEqualTo(result.text());
-        assertThat(result.tokens().stream().mapToInt(GeneratedToken::id).toArray()).isEqualTo(result.ids());
+        assertThat(result.tokens().stream().mapToInt(GeneratedToken::id).toArray())
+            .isEqualTo(result.ids());
       }
     }
   }
@@ -105,7 +108,8 @@ class GoldenGenerationTest {
   @Test
   void sampledTokensDependNeitherOnTheBatchNorOnEvictions() {
     UnaryOperator<GenerationRequest.Builder> sampling =
-        request -> request.temperature(0.8f).topK(100).topP(0.95f).repetitionPenalty(1.1f).seed(4711);
+        request ->
+            request.temperature(0.8f).topK(100).topP(0.95f).repetitionPenalty(1.1f).seed(4711);
     List<int[]> alone = new ArrayList<>();
     try (Engine engine =
         Engine.start(EngineOptions.builder(TestModel.STORIES).scheduler("fcfs").build())) {
@@ -124,7 +128,9 @@ class GoldenGenerationTest {
               .build();
       try (Engine engine = Engine.start(crowded)) {
         List<Generation> generations =
-            TestModel.goldenCases().stream().map(golden -> submit(engine, golden, sampling)).toList();
+            TestModel.goldenCases().stream()
+                .map(golden -> submit(engine, golden, sampling))
+                .toList();
         for (int i = 0; i < generations.size(); i++) {
           assertThat(generations.get(i).await().ids())
               .as("%s, %s", TestModel.goldenCases().get(i), preemption)
@@ -141,11 +147,15 @@ class GoldenGenerationTest {
       GenerationResult result =
           engine
               .submit(
-                  GenerationRequest.builder("Once upon a time").maxTokens(20).topLogProbabilities(20).build())
+                  GenerationRequest.builder("Once upon a time")
+                      .maxTokens(20)
+                      .topLogProbabilities(20)
+                      .build())
               .await();
       for (GeneratedToken token : result.tokens()) {
         assertThat(token.top()).hasSize(20);
-        assertThat(token.top().get(0)).isEqualTo(new TokenLogProbability(token.id(), token.logProbability()));
+        assertThat(token.top().get(0))
+            .isEqualTo(new TokenLogProbability(token.id(), token.logProbability()));
         double sum = 0;
         float last = 0;
         for (TokenLogProbability top : token.top()) {
@@ -156,7 +166,9 @@ class GoldenGenerationTest {
         assertThat(sum).isLessThanOrEqualTo(1 + 1e-5).isGreaterThan(0.5);
       }
       GenerationResult without =
-          engine.submit(GenerationRequest.builder("Once upon a time").maxTokens(20).build()).await();
+          engine
+              .submit(GenerationRequest.builder("Once upon a time").maxTokens(20).build())
+              .await();
       for (int i = 0; i < 20; i++) {
         assertThat(without.tokens().get(i).top()).isEmpty();
         assertThat(without.tokens().get(i).logProbability())

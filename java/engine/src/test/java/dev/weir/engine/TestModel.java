@@ -34,7 +34,8 @@ public final class TestModel {
       float[] greedy_margin,
       String greedy_text) {
     /**
-     * Steps that rounding cannot change: up to the first whose two best logits are closer than 1e-3.
+     * Steps that rounding cannot change: up to the first whose two best logits are closer than
+     * 1e-3.
      */
     public int decidedSteps() {
       for (int step = 0; step < greedy_margin.length; step++) {

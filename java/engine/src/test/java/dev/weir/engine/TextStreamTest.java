@@ -9,7 +9,10 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class TextStreamTest {
-  /** Against the definition: cut at the first occurrence of any stop string, and never show a part of one. */
+  /**
+   * Against the definition: cut at the first occurrence of any stop string, and never show a part
+   * of one.
+   */
   @Test
   void cutsWhereTheFirstStopStringBegins() {
     Random random = new Random(11);
@@ -30,7 +33,9 @@ class TextStreamTest {
         }
         int cut = stops.stream().mapToInt(text::indexOf).filter(i -> i >= 0).min().orElse(-1);
         assertThat(stream.stopped()).isEqualTo(cut >= 0);
-        assertThat(shown.toString()).as("%s in %s", stops, text).isEqualTo(cut < 0 ? text : text.substring(0, cut));
+        assertThat(shown.toString())
+            .as("%s in %s", stops, text)
+            .isEqualTo(cut < 0 ? text : text.substring(0, cut));
         stoppedRounds += cut >= 0 ? 1 : 0;
       }
       assertThat(stoppedRounds).isBetween(200, 1800);

@@ -3,8 +3,8 @@ package dev.weir.engine.tokenizer;
 import java.io.ByteArrayOutputStream;
 
 /**
- * The byte alphabet of GPT-2's {@code bytes_to_unicode}: printable Latin-1 characters stand for themselves, the other
- * 68 bytes for U+0100, U+0101, ... in order.
+ * The byte alphabet of GPT-2's {@code bytes_to_unicode}: printable Latin-1 characters stand for
+ * themselves, the other 68 bytes for U+0100, U+0101, ... in order.
  */
 final class ByteLevel {
   private static final short[] BYTE_OF = new short[0x100 + 68];

@@ -8,9 +8,10 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.LongStream;
 
 /**
- * Hugging Face {@code tokenizers} by DJL's JNI library. DJL's own classes on top of that library report to a server
- * when they are first used, so its native methods are called directly. Whether a begin-of-sequence token comes first is
- * for the file's own post-processor to say; special tokens written out in a text are recognised, as the file asks.
+ * Hugging Face {@code tokenizers} by DJL's JNI library. DJL's own classes on top of that library
+ * report to a server when they are first used, so its native methods are called directly. Whether a
+ * begin-of-sequence token comes first is for the file's own post-processor to say; special tokens
+ * written out in a text are recognised, as the file asks.
  */
 final class HuggingFaceTokenizer implements Tokenizer {
   private final PieceTable pieces;
@@ -19,7 +20,8 @@ final class HuggingFaceTokenizer implements Tokenizer {
   private boolean closed;
 
   static {
-    // DJL downloads another build of its library where it finds a CUDA driver, unless it is told not to.
+    // DJL downloads another build of its library where it finds a CUDA driver, unless it is told
+    // not to.
     if (System.getenv("RUST_FLAVOR") == null && System.getProperty("RUST_FLAVOR") == null) {
       System.setProperty("RUST_FLAVOR", "cpu");
     }
@@ -39,7 +41,8 @@ final class HuggingFaceTokenizer implements Tokenizer {
       TokenizersLibrary.LIB.disablePadding(tokenizer);
       TokenizersLibrary.LIB.disableTruncation(tokenizer);
     } catch (RuntimeException e) { // DJL's Rust side throws plain RuntimeExceptions
-      throw new TokenizerException("the tokenizers library refuses " + file + ": " + e.getMessage(), e);
+      throw new TokenizerException(
+          "the tokenizers library refuses " + file + ": " + e.getMessage(), e);
     }
     return new HuggingFaceTokenizer(json.table(), tokenizer);
   }

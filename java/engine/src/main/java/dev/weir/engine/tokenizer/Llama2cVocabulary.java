@@ -13,10 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Reads the {@code tokenizer.bin} of llama2.c: a little-endian int32 (the longest piece, in bytes), then for each id a
- * float32 score, an int32 length and the bytes of the piece, to the end of the file. It is an export of a SentencePiece
- * BPE model with byte fallback, where id 0 is the unknown piece, 1 and 2 begin and end a sequence and spaces are
- * written as spaces.
+ * Reads the {@code tokenizer.bin} of llama2.c: a little-endian int32 (the longest piece, in bytes),
+ * then for each id a float32 score, an int32 length and the bytes of the piece, to the end of the
+ * file. It is an export of a SentencePiece BPE model with byte fallback, where id 0 is the unknown
+ * piece, 1 and 2 begin and end a sequence and spaces are written as spaces.
  */
 final class Llama2cVocabulary {
   private static final int UNKNOWN = 0;
@@ -47,7 +47,10 @@ final class Llama2cVocabulary {
     int longest = in.getInt();
     if (longest < 1 || longest > SentencePieceModel.MAX_PIECE_BYTES) {
       throw new TokenizerException(
-          "max_token_length is " + longest + ", must be in 1.." + SentencePieceModel.MAX_PIECE_BYTES);
+          "max_token_length is "
+              + longest
+              + ", must be in 1.."
+              + SentencePieceModel.MAX_PIECE_BYTES);
     }
     List<Piece> pieces = new ArrayList<>();
     while (in.hasRemaining()) {

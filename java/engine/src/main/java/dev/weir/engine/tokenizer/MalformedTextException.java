@@ -8,7 +8,8 @@ public final class MalformedTextException extends IllegalArgumentException {
 
   MalformedTextException(char surrogate, int index) {
     super(
-        "the text has a lone surrogate U+%04X at index %d and cannot be encoded".formatted((int) surrogate, index));
+        "the text has a lone surrogate U+%04X at index %d and cannot be encoded"
+            .formatted((int) surrogate, index));
     this.index = index;
   }
 

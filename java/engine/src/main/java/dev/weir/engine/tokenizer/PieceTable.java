@@ -1,8 +1,8 @@
 package dev.weir.engine.tokenizer;
 
 /**
- * The bytes that each token prints. Decoding needs nothing else, so all tokenizer formats share one decoder, and a
- * generation that outlives its tokenizer can still be read.
+ * The bytes that each token prints. Decoding needs nothing else, so all tokenizer formats share one
+ * decoder, and a generation that outlives its tokenizer can still be read.
  */
 final class PieceTable {
   private static final byte[] NOTHING = {};
@@ -15,7 +15,8 @@ final class PieceTable {
   /**
    * @param pieces bytes by id; null for control tokens and for ids that do not exist
    * @param bos the begin-of-sequence id, -1 if there is none
-   * @param dummyPrefix whether encoding puts a space in front of a text, which decoding has to remove
+   * @param dummyPrefix whether encoding puts a space in front of a text, which decoding has to
+   *     remove
    * @param longestToken chars of text that one token can stand for
    */
   PieceTable(byte[][] pieces, int bos, boolean dummyPrefix, int longestToken) {

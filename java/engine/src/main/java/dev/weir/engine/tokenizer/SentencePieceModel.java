@@ -14,9 +14,9 @@ import java.util.List;
 /**
  * What inference needs of a SentencePiece {@code ModelProto} (sentencepiece_model.proto), checked.
  *
- * <p>A {@code tokenizer.model} is parsed and written again instead of being passed on, so native code only ever gets
- * messages that were made here. In particular it never gets a precompiled normalisation map, which it would read
- * without checks; no Llama-family model has one.
+ * <p>A {@code tokenizer.model} is parsed and written again instead of being passed on, so native
+ * code only ever gets messages that were made here. In particular it never gets a precompiled
+ * normalisation map, which it would read without checks; no Llama-family model has one.
  *
  * @param pieces by id
  * @param algorithm how pieces are merged
@@ -246,7 +246,8 @@ record SentencePieceModel(
                   switch (varint(in, tag)) {
                     case 1 -> Algorithm.UNIGRAM;
                     case 2 -> Algorithm.BPE;
-                    default -> throw new IOException("only its BPE and unigram models are supported");
+                    default ->
+                        throw new IOException("only its BPE and unigram models are supported");
                   };
           case 24 -> spaceAsSuffix = varint(in, tag) != 0;
           case 35 -> byteFallback = varint(in, tag) != 0;
@@ -297,7 +298,10 @@ record SentencePieceModel(
     private static void expect(int tag, int wireType) throws IOException {
       if (WireFormat.getTagWireType(tag) != wireType) {
         throw new IOException(
-            "field " + WireFormat.getTagFieldNumber(tag) + " has wire type " + WireFormat.getTagWireType(tag));
+            "field "
+                + WireFormat.getTagFieldNumber(tag)
+                + " has wire type "
+                + WireFormat.getTagWireType(tag));
       }
     }
   }

@@ -8,8 +8,9 @@ import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
- * SentencePiece by DJL's JNI library. DJL's own classes on top of that library report to a server when they are first
- * used, and free their memory twice when they are closed twice, so its native methods are called directly.
+ * SentencePiece by DJL's JNI library. DJL's own classes on top of that library report to a server
+ * when they are first used, and free their memory twice when they are closed twice, so its native
+ * methods are called directly.
  */
 final class SentencePieceTokenizer implements Tokenizer {
   private final PieceTable pieces;

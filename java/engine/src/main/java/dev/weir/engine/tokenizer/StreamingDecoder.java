@@ -8,9 +8,9 @@ import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CodingErrorAction;
 
 /**
- * Turns tokens into text one by one. It never emits half a character: bytes that may still become one are kept until
- * they are complete or {@link #finish} is called. All that it emits, put together, is what {@link Tokenizer#decode}
- * gives for the same tokens.
+ * Turns tokens into text one by one. It never emits half a character: bytes that may still become
+ * one are kept until they are complete or {@link #finish} is called. All that it emits, put
+ * together, is what {@link Tokenizer#decode} gives for the same tokens.
  *
  * <p>Not thread-safe.
  */
@@ -44,7 +44,10 @@ public final class StreamingDecoder {
     return take();
   }
 
-  /** Ends the text: an incomplete character becomes U+FFFD. The decoder starts a new text afterwards. */
+  /**
+   * Ends the text: an incomplete character becomes U+FFFD. The decoder starts a new text
+   * afterwards.
+   */
   public String finish() {
     bytes.flip();
     chars.clear();

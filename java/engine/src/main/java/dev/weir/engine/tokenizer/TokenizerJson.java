@@ -17,8 +17,9 @@ import java.util.Map;
 import java.util.function.Function;
 
 /**
- * What decoding needs of a {@code tokenizer.json}, read by a streaming parser that also refuses what native code should
- * not be given: nesting deeper than {@value #MAX_DEPTH}, huge ids, very long strings.
+ * What decoding needs of a {@code tokenizer.json}, read by a streaming parser that also refuses
+ * what native code should not be given: nesting deeper than {@value #MAX_DEPTH}, huge ids, very
+ * long strings.
  */
 final class TokenizerJson {
   static final int MAX_DEPTH = 64;
@@ -61,7 +62,8 @@ final class TokenizerJson {
         throw new IOException("something follows the closing brace");
       }
     } catch (IOException | IllegalStateException | NumberFormatException e) {
-      throw new TokenizerException(file + " is not a tokenizer.json that can be used: " + e.getMessage(), e);
+      throw new TokenizerException(
+          file + " is not a tokenizer.json that can be used: " + e.getMessage(), e);
     }
     if (json.vocabulary.isEmpty()) {
       throw new TokenizerException(file + " has no model.vocab");
@@ -167,7 +169,8 @@ final class TokenizerJson {
               switch (in.peek()) {
                 case STRING, NUMBER -> settings.put(name, string(in));
                 case BOOLEAN -> settings.put(name, Boolean.toString(in.nextBoolean()));
-                case BEGIN_ARRAY, BEGIN_OBJECT, NULL, NAME, END_ARRAY, END_OBJECT, END_DOCUMENT -> check(in);
+                case BEGIN_ARRAY, BEGIN_OBJECT, NULL, NAME, END_ARRAY, END_OBJECT, END_DOCUMENT ->
+                    check(in);
               }
             }
           }
@@ -195,7 +198,12 @@ final class TokenizerJson {
     int id = in.nextInt();
     if (id < 0 || id >= SentencePieceModel.MAX_PIECES) {
       throw new IOException(
-          "token id " + id + " at " + in.getPath() + " is not in 0.." + (SentencePieceModel.MAX_PIECES - 1));
+          "token id "
+              + id
+              + " at "
+              + in.getPath()
+              + " is not in 0.."
+              + (SentencePieceModel.MAX_PIECES - 1));
     }
     highestId = Math.max(highestId, id);
     return id;
@@ -237,7 +245,8 @@ final class TokenizerJson {
 
   private static String shortEnough(String string) throws IOException {
     if (string.length() > MAX_STRING) {
-      throw new IOException("a string has " + string.length() + " characters, more than " + MAX_STRING);
+      throw new IOException(
+          "a string has " + string.length() + " characters, more than " + MAX_STRING);
     }
     return string;
   }

@@ -14,9 +14,9 @@ public final class Tokenizers {
   private Tokenizers() {}
 
   /**
-   * Loads the first of these that {@code modelDirectory} has: {@code tokenizer.json} (Hugging Face), {@code
-   * tokenizer.model} (SentencePiece), {@code tokenizer.bin} (llama2.c). The file is checked before native code sees
-   * it. Nothing is fetched from a network.
+   * Loads the first of these that {@code modelDirectory} has: {@code tokenizer.json} (Hugging
+   * Face), {@code tokenizer.model} (SentencePiece), {@code tokenizer.bin} (llama2.c). The file is
+   * checked before native code sees it. Nothing is fetched from a network.
    *
    * @throws TokenizerException if there is none, or if it is damaged, hostile or unsupported
    */
@@ -41,7 +41,8 @@ public final class Tokenizers {
     }
     Path model = modelDirectory.resolve("tokenizer.model");
     if (Files.exists(model)) {
-      return Optional.of(new SentencePieceTokenizer(SentencePieceModel.parse(model, read(model)), model));
+      return Optional.of(
+          new SentencePieceTokenizer(SentencePieceModel.parse(model, read(model)), model));
     }
     Path bin = modelDirectory.resolve("tokenizer.bin");
     if (Files.exists(bin)) {
@@ -55,7 +56,10 @@ public final class Tokenizers {
       byte[] content = in.readNBytes((int) MAX_FILE_BYTES + 1);
       if (content.length > MAX_FILE_BYTES) {
         throw new TokenizerException(
-            file + " has more than " + MAX_FILE_BYTES + " bytes, the most that a tokenizer may have");
+            file
+                + " has more than "
+                + MAX_FILE_BYTES
+                + " bytes, the most that a tokenizer may have");
       }
       return content;
     } catch (IOException e) {

@@ -15,8 +15,9 @@ final class TokenizerJsonWriter {
   private TokenizerJsonWriter() {}
 
   /**
-   * The equivalent of a SentencePiece BPE model, as Llama 2 has it. SentencePiece merges whatever gives the piece with
-   * the best score; here every way to put a piece together becomes a merge, ranked by that score.
+   * The equivalent of a SentencePiece BPE model, as Llama 2 has it. SentencePiece merges whatever
+   * gives the piece with the best score; here every way to put a piece together becomes a merge,
+   * ranked by that score.
    */
   static String llama2(SentencePieceModel model) {
     Map<String, Integer> vocabulary = new LinkedHashMap<>();
@@ -71,8 +72,24 @@ final class TokenizerJsonWriter {
         false,
         List.of(addedToken(0, "<|begin_of_text|>")),
         null,
-        Map.of("type", "ByteLevel", "add_prefix_space", false, "trim_offsets", true, "use_regex", true),
-        Map.of("type", "ByteLevel", "add_prefix_space", true, "trim_offsets", true, "use_regex", true));
+        Map.of(
+            "type",
+            "ByteLevel",
+            "add_prefix_space",
+            false,
+            "trim_offsets",
+            true,
+            "use_regex",
+            true),
+        Map.of(
+            "type",
+            "ByteLevel",
+            "add_prefix_space",
+            true,
+            "trim_offsets",
+            true,
+            "use_regex",
+            true));
   }
 
   private static String json(
@@ -94,7 +111,8 @@ final class TokenizerJsonWriter {
     model.put("merges", merges);
 
     Map<String, Object> bos = addedTokens.get(byteFallback ? 1 : 0);
-    Map<String, Object> bosPart = Map.of("SpecialToken", Map.of("id", bos.get("content"), "type_id", 0));
+    Map<String, Object> bosPart =
+        Map.of("SpecialToken", Map.of("id", bos.get("content"), "type_id", 0));
     Map<String, Object> textPart = Map.of("Sequence", Map.of("id", "A", "type_id", 0));
     Map<String, Object> postProcessor =
         Map.of(
@@ -108,7 +126,12 @@ final class TokenizerJsonWriter {
             Map.of(
                 bos.get("content"),
                 Map.of(
-                    "id", bos.get("content"), "ids", List.of(bos.get("id")), "tokens", List.of(bos.get("content")))));
+                    "id",
+                    bos.get("content"),
+                    "ids",
+                    List.of(bos.get("id")),
+                    "tokens",
+                    List.of(bos.get("content")))));
 
     Map<String, Object> root = new LinkedHashMap<>();
     root.put("version", "1.0");

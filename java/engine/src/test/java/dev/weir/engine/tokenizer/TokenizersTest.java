@@ -30,7 +30,9 @@ class TokenizersTest {
       assertThat(tokenizer.vocabularySize()).isEqualTo(512);
       assertGolden(tokenizer, TestModel.encodedTexts(TestModel.STORIES));
       for (GoldenCase golden : TestModel.goldenCases()) {
-        assertThat(tokenizer.encode(golden.prompt())).as("%s", golden).isEqualTo(golden.prompt_ids());
+        assertThat(tokenizer.encode(golden.prompt()))
+            .as("%s", golden)
+            .isEqualTo(golden.prompt_ids());
       }
     }
   }
@@ -64,7 +66,8 @@ class TokenizersTest {
         TokenizerJsonWriter.byteLevel(List.of("h e", "l l", "he ll", "hell o", "Ġ hello")));
     try (Tokenizer tokenizer = Tokenizers.load(folder)) {
       assertThat(tokenizer.encode("hello hello")).containsExactly(0, 260, 261);
-      for (String text : List.of("", " ", "hello hello", "  \t\n", "Zoë – 数字 🦙🐱", "\u0000\u00ad\u007f")) {
+      for (String text :
+          List.of("", " ", "hello hello", " \t\n", "Zoë – 数字 🦙🐱", "\0\u00ad\u007f")) {
         assertThat(tokenizer.decode(tokenizer.encode(text))).isEqualTo(text);
       }
     }
@@ -111,7 +114,8 @@ class TokenizersTest {
         StreamingDecoder decoder = bin.decoder();
         for (int id : ids) {
           String text = decoder.append(id);
-          assertThat(text.isEmpty() || !Character.isHighSurrogate(text.charAt(text.length() - 1))).isTrue();
+          assertThat(text.isEmpty() || !Character.isHighSurrogate(text.charAt(text.length() - 1)))
+              .isTrue();
           streamed.append(text);
         }
         streamed.append(decoder.finish());
