@@ -1,11 +1,9 @@
 // Feeds damaged model files to the parsers. An Error is the right answer to them; anything else that leaves a
 // parser, and any accepted file whose tensors do not lie within it, is a defect.
 //
-//   clang++-14 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-//     -Inative/include -Inative/src -isystem native/third_party native/fuzz/model_fuzzer.cc
-//     native/src/model/config.cc native/src/model/safetensors.cc native/src/model/checkpoint.cc
-//     -o model_fuzzer
-//   ./model_fuzzer -max_len=4096 -dict=native/fuzz/model.dict NEW_CORPUS native/fuzz/corpus
+//   cmake -S native -B BUILD -DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14 -DWEIR_FUZZ=ON
+//   cmake --build BUILD --target model_fuzzer
+//   BUILD/fuzz/model_fuzzer -max_len=4096 -dict=native/fuzz/model.dict NEW_CORPUS native/fuzz/corpus
 //
 // The first byte of an input selects what the rest is: '0' a whole safetensors file, '1' a config.json, '2' a
 // safetensors header (its length is put before it, so that mutations need not keep it right) after the number
