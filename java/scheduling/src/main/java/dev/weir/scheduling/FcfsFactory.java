@@ -15,7 +15,7 @@ public final class FcfsFactory implements SchedulerFactory {
   @Override
   public String description() {
     return "first come first served in mixed batches with chunked prefill; evicts the most recently"
-               + " admitted on overflow";
+        + " admitted on overflow";
   }
 
   @Override

@@ -35,7 +35,7 @@ public final class NestedWaitFactory implements SchedulerFactory {
   @Override
   public String description() {
     return "Nested WAIT: output lengths are discovered segment by segment, with thresholds and a"
-               + " safety buffer against overflow";
+        + " safety buffer against overflow";
   }
 
   @Override

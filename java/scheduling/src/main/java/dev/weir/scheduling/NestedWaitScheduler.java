@@ -278,11 +278,16 @@ final class NestedWaitScheduler implements Scheduler {
 
   private void admit(IterationPlan plan) {
     long promised = promisedBlocks(plan);
+    boolean fires =
+        waiting.size() >= thresholds[0]
+            || (waiting.first() != null
+                && plan.now() - waiting.first().request.arrivalTime() > maxHold);
     for (Node node = next(); node != null; node = next()) {
       Request request = node.request;
       long needed = memory.blocksFor((long) request.promptTokens() + request.generatedTokens());
       long longest = longestBlocks(request);
-      HoldReason reason = obstacle(plan, node, plan.freeBlocks() - promised - needed, longest);
+      HoldReason reason =
+          obstacle(plan, node, plan.freeBlocks() - promised - needed, longest, fires);
       if (reason != null) {
         plan.hold(request, reason);
         return;
@@ -303,9 +308,11 @@ final class NestedWaitScheduler implements Scheduler {
 
   /**
    * Why a request may not enter now, or null if it may. {@code left} is what would be free with its
-   * whole prompt.
+   * whole prompt, {@code fires} says whether those at the entrance of segment 1 need not wait for
+   * more.
    */
-  private HoldReason obstacle(IterationPlan plan, Node node, long left, long longest) {
+  private HoldReason obstacle(
+      IterationPlan plan, Node node, long left, long longest, boolean fires) {
     if (residentCount + swapped.size() - (node.queue() == swapped ? 1 : 0) >= maxSequences
         || plan.remainingSequences() == 0) {
       return HoldReason.SEQUENCE_LIMIT;
@@ -329,11 +336,9 @@ final class NestedWaitScheduler implements Scheduler {
     if (credit < 1) {
       return HoldReason.PACING;
     }
-    boolean enough =
-        waiting.size() >= thresholds[0]
-            || plan.now() - node.request.arrivalTime() > maxHold
-            || running < fullBatch;
-    return enough ? null : HoldReason.THRESHOLD;
+    // One that was evicted has waited for others before.
+    boolean released = fires || running < fullBatch || node.request.evictions() > 0;
+    return released ? null : HoldReason.THRESHOLD;
   }
 
   /** Blocks that residents still take to complete their prompts. */

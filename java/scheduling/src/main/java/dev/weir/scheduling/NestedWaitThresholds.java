@@ -32,11 +32,13 @@ public final class NestedWaitThresholds {
    *
    * @param segments {@code m}, at least 1, if {@code boundaries} is empty. Few are better: each one
    *     more adds slack and a place where residents wait
-   * @param boundaries {@code b_1, b_2, ...} in tokens, increasing; empty to choose quantiles of the
-   *     output length. The longest output is appended if it is longer than the last one
+   * @param boundaries {@code b_1, b_2, ...} in tokens, increasing; empty to choose the median of
+   *     the output length, the median of those that are longer, and so on, so that a request is as
+   *     likely to end as to go on at each of them. The longest output is appended if it is longer
+   *     than the last one
    * @param slack {@code n_{k+1} / (q_k n_k)}, greater than 1; empty to choose. Little slack makes
    *     for large thresholds and a large buffer; the choice is that with the largest {@code n_1
-   *     M(n)}
+   *     M(n)^2}, which weighs the caps against the memory that is put to use
    * @param horizon {@code B}, iterations over which the overflow probability is bounded, at least 1
    * @param overflowProbability {@code delta}, in (0, 0.5)
    */
@@ -109,10 +111,7 @@ public final class NestedWaitThresholds {
     for (double slack : slacks) {
       NestedWaitThresholds candidate =
           largest(workload, cost, memory, limits, settings, boundaries, slack);
-      if (candidate != null
-          && (best == null
-              || candidate.thresholds[0] * candidate.coreTokens
-                  > best.thresholds[0] * best.coreTokens)) {
+      if (candidate != null && (best == null || candidate.merit() > best.merit())) {
         best = candidate;
       }
     }
@@ -228,6 +227,11 @@ public final class NestedWaitThresholds {
     iterationSeconds = cost.seconds(core);
   }
 
+  /** {@code n_1 M(n)^2}; see {@link Settings#slack()}. */
+  private double merit() {
+    return thresholds[0] * coreTokens * coreTokens;
+  }
+
   /** {@code n_1} at which the caps of all segments add up to one request. */
   private static double smallestThreshold(LengthHistogram output, int[] boundaries, double slack) {
     double[] unit = thresholds(output, boundaries, slack, 1);
@@ -280,7 +284,7 @@ public final class NestedWaitThresholds {
   private static int[] quantiles(LengthHistogram output, int segments) {
     int[] boundaries = new int[segments - 1];
     for (int k = 1; k < segments; k++) {
-      boundaries[k - 1] = output.quantile((double) k / segments);
+      boundaries[k - 1] = output.quantile(1 - Math.pow(2, -k));
     }
     return Arrays.stream(boundaries).distinct().toArray();
   }

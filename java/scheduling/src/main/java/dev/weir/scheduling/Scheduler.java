@@ -25,6 +25,8 @@ import java.util.function.ObjDoubleConsumer;
  *       waits or is swapped out (cancelled).
  * </ol>
  *
+ * <p>No more than {@link BatchLimits#maxSequences} requests are resident or swapped at any time.
+ *
  * <p>Every request that has arrived and not departed is the scheduler's responsibility: it may make
  * one wait, but never forget it. An empty plan tells the driver to sleep until the next arrival or
  * departure, or until {@link IterationPlan#wakeAt}.
@@ -34,7 +36,12 @@ import java.util.function.ObjDoubleConsumer;
  */
 public interface Scheduler {
 
-  /** A new request, in state {@link RequestState#WAITING} with nothing cached. */
+  /**
+   * A new request, in state {@link RequestState#WAITING} with nothing cached.
+   *
+   * @throws IllegalArgumentException if its prompt and longest output do not fit into the empty
+   *     pool ({@link KvCapacity#requireFits}); the driver refuses such requests before
+   */
   void arrived(Request request, double now);
 
   /**

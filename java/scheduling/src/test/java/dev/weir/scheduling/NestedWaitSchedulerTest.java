@@ -85,6 +85,40 @@ class NestedWaitSchedulerTest {
   }
 
   @Test
+  void aFewWaitForOthersUntilTheyHaveWaitedTooLong() {
+    Workload shortPrompts =
+        new Workload(
+            100, LengthHistogram.of(1), LengthHistogram.of(IntStream.rangeClosed(1, 40).toArray()));
+    Stepper s =
+        Stepper.of(
+            "nested-wait",
+            new KvCapacity(16_000, 1, 0),
+            new BatchLimits(2000, 2000),
+            Preemption.RECOMPUTE,
+            Optional.of(shortPrompts),
+            Map.of("fill", "0"));
+    assertThat(s.gauges().get("segment_threshold{segment=\"1\"}")).isGreaterThan(10);
+    for (int i = 0; i < 400; i++) {
+      s.arrive(1, 40);
+    }
+    s.plan();
+    assertThat(s.plan.holdReason(0)).isEqualTo(HoldReason.PACING);
+    s.plan.commit();
+    s.run(10);
+    // The entrance fired and let in all that the pace allowed: too few are left to fire again.
+    double left = s.gauges().get("waiting");
+    assertThat(left).isBetween(1.0, 10.0);
+    s.plan();
+    Request first = s.plan.held(0);
+    assertThat(s.plan.holdReason(0)).isEqualTo(HoldReason.THRESHOLD);
+    s.plan.commit();
+    s.sleep(1);
+    s.plan();
+    assertThat(s.scheduled()).contains(first);
+    assertThat(s.gauges()).containsEntry("waiting", 0.0);
+  }
+
+  @Test
   void aFullSegmentPausesResidentsThatKeepTheirBlocks() {
     Stepper s =
         stepper(

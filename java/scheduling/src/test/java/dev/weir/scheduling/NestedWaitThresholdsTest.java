@@ -141,8 +141,8 @@ class NestedWaitThresholdsTest {
   void quantilesOfTheOutputAreTheDefaultBoundaries() {
     NestedWaitThresholds t = compute(WORKLOAD, new KvCapacity(4000, 16, 0), Settings.defaults());
     assertThat(t.segments()).isEqualTo(3);
-    assertThat(t.boundary(1)).isEqualTo(100);
-    assertThat(t.boundary(2)).isEqualTo(200);
+    assertThat(t.boundary(1)).isEqualTo(150);
+    assertThat(t.boundary(2)).isEqualTo(225);
     assertThat(t.boundary(3)).isEqualTo(300);
     for (int k = 1; k < 3; k++) {
       assertThat(t.threshold(k + 1))
@@ -161,9 +161,12 @@ class NestedWaitThresholdsTest {
           compute(
               WORKLOAD, memory, new Settings(3, List.of(), OptionalDouble.of(slack), 10_000, 0.05));
       assertThat(other.slack()).isEqualTo(slack);
-      assertThat(other.coreTokens() * other.threshold(1))
-          .isLessThanOrEqualTo(chosen.coreTokens() * chosen.threshold(1));
+      assertThat(merit(other)).isLessThanOrEqualTo(merit(chosen));
     }
+  }
+
+  private static double merit(NestedWaitThresholds t) {
+    return t.threshold(1) * t.coreTokens() * t.coreTokens();
   }
 
   @Test
@@ -214,7 +217,7 @@ class NestedWaitThresholdsTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> compute(WORKLOAD, new KvCapacity(20, 16, 0), settings))
         .withMessageContaining("the pool has 320")
-        .withMessageContaining("boundaries=[100, 200, 300]")
+        .withMessageContaining("boundaries=[150, 225, 300]")
         .withMessageContaining("slack=1.1")
         .withMessageContaining("enlarge the pool");
   }
