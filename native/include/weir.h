@@ -20,8 +20,8 @@
  *
  * Threads
  *   Every function may be called from any thread. Calls that change one cache (its sequences and steps
- * included) are serialised by a lock of that cache; calls on different caches run at the same time.
- * weir_cache_statistics and the other describing calls never wait for a running step.
+ * included) are serialised by a lock of that cache, and so are the calls that describe a sequence: they wait
+ * for a running step. Calls on different caches run at the same time. weir_cache_statistics_read never waits.
  *
  * Versions
  *   WEIR_ABI_VERSION is major * 1000 + minor. Within one major version structs only grow at the end and
@@ -29,6 +29,8 @@
  */
 #ifndef WEIR_H
 #define WEIR_H
+
+/* clang-format off: the tables in the comments */
 
 #include <stdint.h>
 
@@ -275,8 +277,10 @@ WEIR_API weir_status weir_sequence_create(weir_cache* cache, weir_sequence* sequ
 WEIR_API weir_status weir_sequence_fork(weir_cache* cache, weir_sequence parent, weir_sequence* child,
                                         weir_error* error);
 
-/* Forgets all tokens from position `length` on; blocks that become empty are freed. 0 <= length <= current
- * length. */
+/*
+ * Forgets all tokens from position `length` on; blocks that become empty are freed. 0 <= length <= current
+ * length. The sequence must be resident.
+ */
 WEIR_API weir_status weir_sequence_truncate(weir_cache* cache, weir_sequence sequence, int32_t length,
                                             weir_error* error);
 
@@ -383,9 +387,9 @@ WEIR_API weir_status weir_step_buffers_get(weir_step* step, weir_step_buffers* b
  * Runs the first `entries` entries through the model: appends their tokens to their sequences, computes,
  * samples. `report` may be null. Allocates nothing once batches of this size have been seen. All or nothing:
  * WEIR_INVALID_ARGUMENT (message names the entry), WEIR_CLOSED (an entry's sequence is gone),
- * WEIR_OUT_OF_BLOCKS (needed and available in blocks), WEIR_OUT_OF_MEMORY and WEIR_DEVICE_FAILED leave every
- * sequence at its old length. Two threads must not run the same step object at once (the second gets
- * WEIR_INVALID_ARGUMENT).
+ * WEIR_OUT_OF_BLOCKS (needed and available in blocks), WEIR_INVALID_MODEL (the logits are not finite),
+ * WEIR_OUT_OF_MEMORY and WEIR_DEVICE_FAILED leave every sequence at its old length. Two threads must not run
+ * the same step object at once (the second gets WEIR_INVALID_ARGUMENT).
  */
 WEIR_API weir_status weir_step_run(weir_step* step, int32_t entries, weir_step_report* report,
                                    weir_error* error);

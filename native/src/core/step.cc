@@ -41,6 +41,8 @@ Step::Step(Backend& backend, const LlamaModel& model, KvCache& cache, const weir
   arrays_.top_tokens.resize(top, -1);
   arrays_.top_token_logprobs.resize(top, std::numeric_limits<float>::quiet_NaN());
 
+  inputs_.reserve(entries);
+  token_ids_.reserve(options.max_tokens);
   appends_.reserve(entries);
   positions_.reserve(options.max_tokens);
   entry_of_token_.reserve(options.max_tokens);
@@ -73,58 +75,71 @@ void Step::buffers(weir_step_buffers& out) {
   out.top_token_logprobs = arrays_.top_token_logprobs.data();
 }
 
-void Step::check(int32_t entries) {
+// Takes the inputs out of the caller's arrays, which another thread of a careless caller may still be writing
+// to, so that what was checked is what runs.
+void Step::read_inputs(int32_t entries) {
   if (entries < 1 || entries > options_.max_entries) {
     throw invalid_argument("the step has " + std::to_string(entries) + " entries, must be in 1.." +
                            std::to_string(options_.max_entries) + " (weir_step_options.max_entries)");
   }
-  int64_t tokens = 0;
+  const int32_t vocabulary = model_.config().vocabulary_size;
+  inputs_.clear();
+  token_ids_.clear();
   for (int32_t e = 0; e < entries; e++) {
-    const int32_t count = arrays_.token_counts[e];
-    if (count < 1) refuse(e, "its token count is " + std::to_string(count) + ", must be at least 1");
-    tokens += count;
+    Input input{arrays_.sequences[e], arrays_.token_counts[e], false, {}};
+    if (input.count < 1)
+      refuse(e, "its token count is " + std::to_string(input.count) + ", must be at least 1");
+    const int64_t tokens = static_cast<int64_t>(token_ids_.size()) + input.count;
     if (tokens > options_.max_tokens) {
       refuse(e, "with it the step has " + std::to_string(tokens) + " tokens; it can have " +
                     std::to_string(options_.max_tokens) + " (weir_step_options.max_tokens)");
     }
+    while (static_cast<int64_t>(token_ids_.size()) < tokens) {
+      const int32_t token = arrays_.tokens[token_ids_.size()];
+      if (token < 0 || token >= vocabulary) {
+        refuse(e, "token " + std::to_string(token) + " is not in the vocabulary, 0.." +
+                      std::to_string(vocabulary - 1));
+      }
+      token_ids_.push_back(token);
+    }
     const uint32_t flags = arrays_.flags[e];
     if ((flags & ~uint32_t{WEIR_ENTRY_SAMPLE}) != 0) refuse(e, "its flags are " + std::to_string(flags));
-    if ((flags & WEIR_ENTRY_SAMPLE) == 0) continue;
-    const float temperature = arrays_.temperatures[e];
-    if (!(temperature >= 0) || std::isinf(temperature)) {
-      refuse(e, "its temperature is " + std::to_string(temperature) + ", must be finite and at least 0");
-    }
-    if (arrays_.top_k[e] < 0)
-      refuse(e, "its top_k is " + std::to_string(arrays_.top_k[e]) + ", must be at least 0");
-    const float top_p = arrays_.top_p[e];
-    if (!(top_p > 0 && top_p <= 1))
-      refuse(e, "its top_p is " + std::to_string(top_p) + ", must be in (0, 1]");
-    const float penalty = arrays_.repetition_penalties[e];
-    if (!(penalty > 0) || std::isinf(penalty)) {
-      refuse(e,
-             "its repetition penalty is " + std::to_string(penalty) + ", must be finite and greater than 0");
-    }
-    const int32_t top = arrays_.top_logprobs[e];
-    if (top < 0 || top > options_.max_top_logprobs) {
-      refuse(e, "it asks for " + std::to_string(top) + " log-probabilities; the step can report 0.." +
-                    std::to_string(options_.max_top_logprobs) + " (weir_step_options.max_top_logprobs)");
-    }
-  }
-  const int32_t vocabulary = model_.config().vocabulary_size;
-  int32_t entry = 0;
-  int64_t end = arrays_.token_counts[0];
-  for (int64_t t = 0; t < tokens; t++) {
-    if (t == end) end += arrays_.token_counts[++entry];
-    const int32_t token = arrays_.tokens[t];
-    if (token < 0 || token >= vocabulary) {
-      refuse(entry, "token " + std::to_string(token) + " is not in the vocabulary, 0.." +
-                        std::to_string(vocabulary - 1));
-    }
+    input.sampled = flags != 0;
+    if (input.sampled) input.request = read_sampling(e);
+    inputs_.push_back(input);
   }
 }
 
+SampleRequest Step::read_sampling(int32_t e) const {
+  SampleRequest request;
+  request.temperature = arrays_.temperatures[e];
+  request.top_k = arrays_.top_k[e];
+  request.top_p = arrays_.top_p[e];
+  request.repetition_penalty = arrays_.repetition_penalties[e];
+  request.seed = arrays_.seeds[e];
+  request.top_logprobs = arrays_.top_logprobs[e];
+  if (!(request.temperature >= 0) || std::isinf(request.temperature)) {
+    refuse(e,
+           "its temperature is " + std::to_string(request.temperature) + ", must be finite and at least 0");
+  }
+  if (request.top_k < 0) refuse(e, "its top_k is " + std::to_string(request.top_k) + ", must be at least 0");
+  if (!(request.top_p > 0 && request.top_p <= 1)) {
+    refuse(e, "its top_p is " + std::to_string(request.top_p) + ", must be in (0, 1]");
+  }
+  if (!(request.repetition_penalty > 0) || std::isinf(request.repetition_penalty)) {
+    refuse(e, "its repetition penalty is " + std::to_string(request.repetition_penalty) +
+                  ", must be finite and greater than 0");
+  }
+  if (request.top_logprobs < 0 || request.top_logprobs > options_.max_top_logprobs) {
+    refuse(e, "it asks for " + std::to_string(request.top_logprobs) +
+                  " log-probabilities; the step can report 0.." + std::to_string(options_.max_top_logprobs) +
+                  " (weir_step_options.max_top_logprobs)");
+  }
+  return request;
+}
+
 // Describes the batch to the operators, after the cache has made room for its tokens.
-void Step::plan(int32_t entries) {
+void Step::plan() {
   positions_.clear();
   entry_of_token_.clear();
   query_starts_.assign(1, 0);
@@ -136,9 +151,10 @@ void Step::plan(int32_t entries) {
   results_.clear();
   logits_row_.clear();
   batch_ = StepBatch{};
+  const int32_t entries = static_cast<int32_t>(inputs_.size());
   for (int32_t e = 0; e < entries; e++) {
-    const Sequence& sequence = cache_.find(arrays_.sequences[e]);
-    const int32_t count = arrays_.token_counts[e];
+    const Sequence& sequence = cache_.find(inputs_[e].sequence);
+    const int32_t count = inputs_[e].count;
     for (int32_t i = 0; i < count; i++) {
       positions_.push_back(sequence.length() - count + i);
       entry_of_token_.push_back(e);
@@ -148,15 +164,15 @@ void Step::plan(int32_t entries) {
     block_tables_.insert(block_tables_.end(), sequence.blocks.begin(), sequence.blocks.end());
     table_starts_.push_back(static_cast<int64_t>(block_tables_.size()));
     batch_.longest_context = std::max(batch_.longest_context, sequence.length());
-    if ((arrays_.flags[e] & WEIR_ENTRY_SAMPLE) == 0) {
+    if (!inputs_[e].sampled) {
       logits_row_.push_back(-1);
       continue;
     }
     logits_row_.push_back(static_cast<int32_t>(sample_rows_.size()));
     sample_rows_.push_back(query_starts_.back() - 1);
-    requests_.push_back({arrays_.temperatures[e], arrays_.top_k[e], arrays_.top_p[e],
-                         arrays_.repetition_penalties[e], arrays_.seeds[e], sequence.length(),
-                         arrays_.top_logprobs[e], sequence.tokens});
+    requests_.push_back(inputs_[e].request);
+    requests_.back().position = sequence.length();
+    requests_.back().history = sequence.tokens;
     const size_t top = static_cast<size_t>(e) * options_.max_top_logprobs;
     results_.push_back({&arrays_.sampled_tokens[e], &arrays_.sampled_logprobs[e],
                         arrays_.top_tokens.data() + top, arrays_.top_token_logprobs.data() + top});
@@ -164,7 +180,7 @@ void Step::plan(int32_t entries) {
   batch_.entries = entries;
   batch_.tokens = query_starts_.back();
   batch_.samples = static_cast<int32_t>(sample_rows_.size());
-  batch_.token_ids = arrays_.tokens.data();
+  batch_.token_ids = token_ids_.data();
   batch_.positions = positions_.data();
   batch_.entry_of_token = entry_of_token_.data();
   batch_.query_starts = query_starts_.data();
@@ -186,19 +202,18 @@ void Step::clear_outputs(int32_t entries) {
 void Step::run(int32_t entries, weir_step_report* report) {
   const auto started = std::chrono::steady_clock::now();
   const std::lock_guard lock(cache_.mutex());
-  check(entries);
+  read_inputs(entries);
   appends_.clear();
-  const int32_t* tokens = arrays_.tokens.data();
-  for (int32_t e = 0; e < entries; e++) {
-    const size_t count = arrays_.token_counts[e];
-    appends_.push_back({arrays_.sequences[e], {tokens, count}});
-    tokens += count;
+  const int32_t* tokens = token_ids_.data();
+  for (const Input& input : inputs_) {
+    appends_.push_back({input.sequence, {tokens, static_cast<size_t>(input.count)}});
+    tokens += input.count;
   }
   weir_cache_statistics before{};
   cache_.statistics(before);
   const int64_t copied = cache_.append(appends_);
   try {
-    plan(entries);
+    plan();
     clear_outputs(entries);
     context_->begin(batch_);
     try {

@@ -37,8 +37,16 @@ class Step {
     std::vector<float> top_token_logprobs;
   };
 
-  void check(int32_t entries);
-  void plan(int32_t entries);
+  struct Input {
+    weir_sequence sequence;
+    int32_t count;
+    bool sampled;
+    SampleRequest request;
+  };
+
+  void read_inputs(int32_t entries);
+  SampleRequest read_sampling(int32_t entry) const;
+  void plan();
   void clear_outputs(int32_t entries);
 
   const LlamaModel& model_;
@@ -49,6 +57,8 @@ class Step {
   Workspace workspace_;
 
   // The batch of the run under way; the vectors keep their memory from run to run.
+  std::vector<Input> inputs_;
+  std::vector<int32_t> token_ids_;
   StepBatch batch_;
   std::vector<Append> appends_;
   std::vector<int32_t> positions_, entry_of_token_, query_starts_, context_lengths_, block_tables_,

@@ -259,22 +259,11 @@ class ThreadedContext final : public Context {
  public:
   ThreadedContext(const OneDnnApi* onednn, int threads, int32_t vocabulary_size)
       : threads_(threads), sampler_(vocabulary_size, threads) {
-    if (onednn != nullptr) stream_ = std::make_unique<OneDnnStream>(*onednn);
+    if (onednn != nullptr) stream_ = std::make_unique<OneDnnStream>(*onednn, threads);
   }
 
-  // oneDNN takes its number of threads from the calling thread's OpenMP setting, which is the caller's to
-  // keep.
-  void begin([[maybe_unused]] const StepBatch& batch) override {
-#if defined(_OPENMP)
-    caller_threads_ = omp_get_max_threads();
-    omp_set_num_threads(threads_);
-#endif
-  }
-  void end() override {
-#if defined(_OPENMP)
-    omp_set_num_threads(caller_threads_);
-#endif
-  }
+  void begin(const StepBatch&) override {}
+  void end() override {}
   void embed(const StepBatch& batch, const Weight& table, Activations out) override {
     cpu::embed(batch, floats(table), out.columns, floats(out));
   }
@@ -336,7 +325,6 @@ class ThreadedContext final : public Context {
 
  private:
   int threads_;
-  [[maybe_unused]] int caller_threads_ = 1;
   std::unique_ptr<OneDnnStream> stream_;
   std::vector<float> attention_scratch_;
   SamplerScratch sampler_;

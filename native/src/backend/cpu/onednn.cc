@@ -10,6 +10,10 @@
 #include <cstdlib>
 #include <utility>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #include "oneapi/dnnl/dnnl.h"
 
 namespace weir::cpu {
@@ -98,6 +102,27 @@ Owned<dnnl_memory_t> memory(const OneDnnApi& api, const_dnnl_memory_desc_t descr
 struct FreeDeleter {
   void operator()(void* data) const { std::free(data); }
 };
+// oneDNN takes its number of threads from the calling thread's OpenMP setting, which is the caller's to keep.
+class ThreadSetting {
+ public:
+  explicit ThreadSetting([[maybe_unused]] int threads) {
+#if defined(_OPENMP)
+    before_ = omp_get_max_threads();
+    if (before_ != threads) omp_set_num_threads(threads);
+#endif
+  }
+  ~ThreadSetting() {
+#if defined(_OPENMP)
+    omp_set_num_threads(before_);
+#endif
+  }
+  ThreadSetting(const ThreadSetting&) = delete;
+  ThreadSetting& operator=(const ThreadSetting&) = delete;
+
+ private:
+  [[maybe_unused]] int before_ = 1;
+};
+
 using Bytes = std::unique_ptr<void, FreeDeleter>;
 
 Bytes allocate_bytes(size_t bytes) {
@@ -272,15 +297,16 @@ struct OneDnnStream::Impl {
   };
 
   const OneDnnApi& api;
+  int threads;
   Owned<dnnl_stream_t> stream;
   std::unordered_map<std::pair<const OneDnnMatrix*, int64_t>, Call, KeyHash> calls;
   Bytes scratch;
   size_t scratch_bytes = 0;
 
-  explicit Impl(const OneDnnApi& a) : api(a) {}
+  Impl(const OneDnnApi& a, int t) : api(a), threads(t) {}
 };
 
-OneDnnStream::OneDnnStream(const OneDnnApi& api) : impl_(std::make_unique<Impl>(api)) {
+OneDnnStream::OneDnnStream(const OneDnnApi& api, int threads) : impl_(std::make_unique<Impl>(api, threads)) {
   dnnl_stream_t stream = nullptr;
   check(api.dnnl_stream_create(&stream, api.engine, dnnl_stream_default_flags), "stream");
   impl_->stream = Owned<dnnl_stream_t>(stream, api.dnnl_stream_destroy);
@@ -291,6 +317,10 @@ OneDnnStream::~OneDnnStream() = default;
 void OneDnnStream::multiply(const OneDnnMatrix& matrix, const float* x, int64_t rows, float* out) {
   const OneDnnApi& api = impl_->api;
   const int64_t padded = onednn_rows(rows);
+  // Multiplications below this many multiply-adds take less time than waking and joining other threads.
+  constexpr int64_t kParallelWork = int64_t{1} << 19;
+  const bool parallel = padded * matrix.impl_->in * matrix.impl_->out >= kParallelWork;
+  const ThreadSetting setting(parallel ? impl_->threads : 1);
   auto found = impl_->calls.find({&matrix, padded});
   if (found == impl_->calls.end()) {
     Impl::Call call;
@@ -337,7 +367,7 @@ std::string onednn_version(const OneDnnApi&) { return {}; }
 int64_t onednn_rows(int64_t rows) { return rows; }
 OneDnnMatrix::OneDnnMatrix(const OneDnnApi&, const float*, int64_t, int64_t) {}
 OneDnnMatrix::~OneDnnMatrix() = default;
-OneDnnStream::OneDnnStream(const OneDnnApi&) {}
+OneDnnStream::OneDnnStream(const OneDnnApi&, int) {}
 OneDnnStream::~OneDnnStream() = default;
 void OneDnnStream::multiply(const OneDnnMatrix&, const float*, int64_t, float*) {
   throw Error(WEIR_INTERNAL, "oneDNN is not there");

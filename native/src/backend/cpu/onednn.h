@@ -39,7 +39,8 @@ class OneDnnMatrix {
 // What one thread needs to run multiplications: scratch memory and argument objects, kept for each shape.
 class OneDnnStream {
  public:
-  explicit OneDnnStream(const OneDnnApi& api);
+  // `threads` is the most that a multiplication uses; small ones use one.
+  OneDnnStream(const OneDnnApi& api, int threads);
   ~OneDnnStream();
 
   // out = x * matrix^T. x and out have onednn_rows(rows) rows; those beyond `rows` are read and written, and

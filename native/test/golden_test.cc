@@ -1,0 +1,292 @@
+// The bundled stories260K model against ids and logits computed by llama2.c's run.c
+// (models/stories260K/README.md).
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "abi_support.h"
+
+using namespace weir::test;
+
+namespace {
+
+// Below this margin between the two best logits, 32-bit rounding may turn the choice
+// (models/stories260K/README.md).
+constexpr double kDemandedMargin = 1e-3;
+constexpr float kLogitTolerance = 1e-3f;
+
+struct GoldenCase {
+  std::vector<int32_t> prompt;
+  std::vector<int32_t> greedy;
+  std::vector<double> margin;
+  std::vector<int32_t> logits_positions;
+  std::vector<std::vector<float>> logits;
+};
+
+std::vector<GoldenCase> read_golden() {
+  const std::string folder = model_directory();
+  const nlohmann::json golden = nlohmann::json::parse(std::ifstream(folder + "/golden.json"));
+  std::ifstream rows(folder + "/golden_logits.f32", std::ios::binary);
+  const size_t vocabulary = golden.at("vocab_size");
+  std::vector<GoldenCase> cases;
+  for (const auto& item : golden.at("cases")) {
+    GoldenCase golden_case{item.at("prompt_ids"),
+                           item.at("greedy_ids"),
+                           item.at("greedy_margin"),
+                           item.at("logits_positions"),
+                           {}};
+    rows.seekg(item.at("logits_byte_offset").get<int64_t>());
+    for (size_t i = 0; i < golden_case.logits_positions.size(); i++) {
+      std::vector<float> row(vocabulary);
+      rows.read(reinterpret_cast<char*>(row.data()),
+                static_cast<std::streamsize>(vocabulary * sizeof(float)));
+      golden_case.logits.push_back(std::move(row));
+    }
+    REQUIRE(rows.good());
+    cases.push_back(std::move(golden_case));
+  }
+  REQUIRE(cases.size() == 9);
+  return cases;
+}
+
+const std::vector<GoldenCase>& golden() {
+  static const std::vector<GoldenCase> cases = read_golden();
+  return cases;
+}
+
+// A request that is teacher-forced through a golden case: the next input is always the golden token, and
+// every token that the model chooses is compared with the golden one.
+class Run {
+ public:
+  Run(Cache& cache, const GoldenCase& golden_case)
+      : cache_(cache), case_(golden_case), tokens_(golden_case.prompt) {
+    tokens_.insert(tokens_.end(), golden_case.greedy.begin(), golden_case.greedy.end());
+    tokens_.pop_back();
+    sequence_ = cache.create();
+  }
+
+  bool finished() const { return cached_ == static_cast<int32_t>(tokens_.size()); }
+  weir_sequence sequence() const { return sequence_; }
+  void set_sequence(weir_sequence sequence) { sequence_ = sequence; }
+
+  // Tokens of the next chunk: what is left of the prompt in pieces of `chunk`, then one by one. A prompt that
+  // ends at a position with golden logits before its end is cut there, so that the logits can be seen.
+  int32_t next_count(int32_t chunk) const {
+    const int32_t prompt = static_cast<int32_t>(case_.prompt.size());
+    const int32_t known = std::max(prompt, computed_);
+    if (cached_ >= known) return 1;
+    int32_t count = std::min(chunk, known - cached_);
+    for (const int32_t position : case_.logits_positions) {
+      if (position >= cached_ && position < cached_ + count) count = position + 1 - cached_;
+    }
+    return count;
+  }
+  const int32_t* next_tokens() const { return tokens_.data() + cached_; }
+
+  void advance(int32_t count, int32_t sampled, const std::vector<float>& logits) {
+    cached_ += count;
+    computed_ = std::max(computed_, cached_);
+    const int32_t position = cached_ - 1;
+    const int32_t step = cached_ - static_cast<int32_t>(case_.prompt.size());
+    if (step >= 0 && case_.margin[step] >= kDemandedMargin) {
+      CHECK(sampled == case_.greedy[step]);
+      compared_++;
+    }
+    for (size_t i = 0; i < case_.logits_positions.size(); i++) {
+      if (case_.logits_positions[i] != position) continue;
+      float largest = 0;
+      for (size_t j = 0; j < logits.size(); j++)
+        largest = std::max(largest, std::fabs(logits[j] - case_.logits[i][j]));
+      CHECK(largest <= kLogitTolerance);
+      logits_compared_++;
+    }
+  }
+
+  // Loses the cache, as an eviction by recompute does.
+  void evict() {
+    cache_.free(sequence_);
+    sequence_ = cache_.create();
+    cached_ = 0;
+  }
+
+  int compared() const { return compared_; }
+  int logits_compared() const { return logits_compared_; }
+
+ private:
+  Cache& cache_;
+  const GoldenCase& case_;
+  std::vector<int32_t> tokens_;
+  weir_sequence sequence_;
+  int32_t cached_ = 0;
+  int32_t computed_ = 0;
+  int compared_ = 0;
+  int logits_compared_ = 0;
+};
+
+// One step over `runs`.
+void advance(Step& step, std::vector<Run*> runs, int32_t chunk) {
+  step.clear();
+  std::vector<int32_t> counts;
+  for (Run* run : runs) {
+    counts.push_back(run->next_count(chunk));
+    step.add(run->sequence(), run->next_tokens(), counts.back());
+    step.sample(static_cast<int32_t>(counts.size()) - 1);
+  }
+  REQUIRE(step.run() == WEIR_OK);
+  for (size_t i = 0; i < runs.size(); i++) {
+    runs[i]->advance(counts[i], step.buffers().sampled_tokens[i], step.logits(static_cast<int32_t>(i)));
+  }
+}
+
+void check_complete(const Run& run, const GoldenCase& golden_case) {
+  const auto demanded = std::count_if(golden_case.margin.begin(), golden_case.margin.end(),
+                                      [](double margin) { return margin >= kDemandedMargin; });
+  CHECK(run.compared() >= demanded);
+  CHECK(run.logits_compared() >= static_cast<int>(golden_case.logits_positions.size()));
+}
+
+std::vector<Run*> unfinished(std::vector<Run>& runs) {
+  std::vector<Run*> left;
+  for (Run& run : runs) {
+    if (!run.finished()) left.push_back(&run);
+  }
+  return left;
+}
+
+std::vector<Run> all_cases(Cache& cache) {
+  std::vector<Run> runs;
+  for (const GoldenCase& golden_case : golden()) runs.emplace_back(cache, golden_case);
+  return runs;
+}
+
+struct Setting {
+  weir_device_kind kind;
+  int32_t threads;
+};
+const Setting kSettings[] = {{WEIR_DEVICE_CPU_REFERENCE, 1},
+                             {WEIR_DEVICE_CPU, 1},
+                             {WEIR_DEVICE_CPU, 2},
+                             {WEIR_DEVICE_CPU, 3},
+                             {WEIR_DEVICE_CPU, 4}};
+
+}  // namespace
+
+TEST_CASE("golden: alone and all at once, for every block size, chunk and number of threads") {
+  for (const Setting& setting : kSettings) {
+    Device device(setting.kind, setting.threads);
+    Model model(device, model_directory());
+    for (const int32_t block_size : {1, 3, 16}) {
+      for (const int32_t chunk : {1, 2, 7, 512}) {
+        // The plain loops are slow and do not depend on the chunks; two settings show that they are right.
+        if (setting.kind == WEIR_DEVICE_CPU_REFERENCE && !(block_size == 3 && chunk >= 7)) continue;
+        CAPTURE(setting.kind);
+        CAPTURE(setting.threads);
+        CAPTURE(block_size);
+        CAPTURE(chunk);
+        Cache cache(model, block_size, 2000);
+        Step step(cache, 16, 1024);
+        std::vector<Run> together = all_cases(cache);
+        for (auto left = unfinished(together); !left.empty(); left = unfinished(together))
+          advance(step, left, chunk);
+        for (size_t i = 0; i < together.size(); i++) check_complete(together[i], golden()[i]);
+
+        for (const GoldenCase& golden_case : golden()) {
+          Run alone(cache, golden_case);
+          while (!alone.finished()) advance(step, {&alone}, chunk);
+          check_complete(alone, golden_case);
+          cache.free(alone.sequence());
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("golden: eviction and recompute") {
+  Device device(WEIR_DEVICE_CPU, 2);
+  Model model(device, model_directory());
+  Cache cache(model, 3, 400);
+  Step step(cache, 16, 1024);
+  std::vector<Run> runs = all_cases(cache);
+  int iteration = 0;
+  for (auto left = unfinished(runs); !left.empty(); left = unfinished(runs), iteration++) {
+    // One request after the other loses everything it has, twice; then all may finish.
+    if (iteration % 5 == 4 && iteration < 5 * 18) left[iteration / 5 % left.size()]->evict();
+    advance(step, left, 7);
+  }
+  for (size_t i = 0; i < runs.size(); i++) check_complete(runs[i], golden()[i]);
+  CHECK(iteration > 64);
+}
+
+TEST_CASE("golden: swap out and in") {
+  Device device(WEIR_DEVICE_CPU, 2);
+  Model model(device, model_directory());
+  Cache cache(model, 4, 400, 400);
+  Step step(cache, 16, 1024);
+  std::vector<Run> runs = all_cases(cache);
+  int iteration = 0;
+  for (auto left = unfinished(runs); !left.empty(); left = unfinished(runs), iteration++) {
+    // Others may take the freed blocks, so what comes back comes back elsewhere.
+    Run* victim = left[static_cast<size_t>(iteration) % left.size()];
+    REQUIRE(weir_sequence_swap_out(cache.handle(), victim->sequence(), nullptr) == WEIR_OK);
+    std::vector<Run*> others;
+    std::copy_if(left.begin(), left.end(), std::back_inserter(others),
+                 [&](Run* run) { return run != victim; });
+    if (!others.empty()) advance(step, others, 7);
+    REQUIRE(weir_sequence_swap_in(cache.handle(), victim->sequence(), nullptr) == WEIR_OK);
+    advance(step, {victim}, 7);
+  }
+  for (size_t i = 0; i < runs.size(); i++) check_complete(runs[i], golden()[i]);
+  CHECK(cache.statistics().swapped_out > 100);
+  CHECK(cache.statistics().swap_used == 0);
+}
+
+TEST_CASE("golden: parent and child go on after a fork") {
+  Device device(WEIR_DEVICE_CPU, 2);
+  Model model(device, model_directory());
+  for (const GoldenCase& golden_case : golden()) {
+    Cache cache(model, 16, 400);
+    Step step(cache, 16, 1024);
+    Run parent(cache, golden_case);
+    for (int i = 0; i < 21; i++) advance(step, {&parent}, 512);
+    Run child(parent);
+    weir_sequence copy = 0;
+    REQUIRE(weir_sequence_fork(cache.handle(), parent.sequence(), &copy, nullptr) == WEIR_OK);
+    child.set_sequence(copy);
+    // First a stray sequence writes other tokens into the shared block.
+    weir_sequence stray = 0;
+    REQUIRE(weir_sequence_fork(cache.handle(), copy, &stray, nullptr) == WEIR_OK);
+    const int32_t other = 5;
+    step.clear();
+    step.add(stray, &other, 1);
+    REQUIRE(step.run() == WEIR_OK);
+    while (!parent.finished()) advance(step, {&parent, &child}, 512);
+    check_complete(parent, golden_case);
+    check_complete(child, golden_case);
+    CHECK(cache.statistics().copied_on_write >= 1);
+  }
+}
+
+TEST_CASE("golden: the same after truncating what was appended in between") {
+  Device device(WEIR_DEVICE_CPU, 2);
+  Model model(device, model_directory());
+  Cache cache(model, 3, 400);
+  Step step(cache, 16, 1024);
+  const GoldenCase& golden_case = golden()[1];
+  Run run(cache, golden_case);
+  const std::vector<int32_t> stray(11, 17);
+  while (!run.finished()) {
+    const int32_t length = cache.describe(run.sequence()).length;
+    step.clear();
+    step.add(run.sequence(), stray.data(), static_cast<int32_t>(stray.size()));
+    REQUIRE(step.run() == WEIR_OK);
+    REQUIRE(weir_sequence_truncate(cache.handle(), run.sequence(), length, nullptr) == WEIR_OK);
+    advance(step, {&run}, 512);
+  }
+  check_complete(run, golden_case);
+}
