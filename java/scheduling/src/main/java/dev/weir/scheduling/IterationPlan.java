@@ -236,7 +236,7 @@ public final class IterationPlan {
     }
     long blocks = memory.blocksFor(request.cachedTokens());
     freeBlocks += blocks;
-    if (preemption == Preemption.SWAP && blocks <= freeSwapBlocks) {
+    if (preemption == Preemption.SWAP && blocks > 0 && blocks <= freeSwapBlocks) {
       freeSwapBlocks -= blocks;
       request.swapOut();
     } else {

@@ -162,6 +162,18 @@ class IterationPlanTest {
   }
 
   @Test
+  void nothingIsSwappedForARequestWhoseFirstStepFailed() {
+    IterationPlan swapping = plan(Preemption.SWAP);
+    Request request = request(5);
+    swapping.schedule(request, 5);
+    swapping.abandon();
+    swapping.begin(1, 10, 3);
+    swapping.evict(request);
+    assertThat(request.state()).isEqualTo(RequestState.WAITING);
+    assertThat(swapping.freeBlocks()).isEqualTo(10);
+  }
+
+  @Test
   void refusesToEvictWhatItHasJustResumed() {
     IterationPlan swapping = plan(Preemption.SWAP);
     Request request = resident(swapping, 5);

@@ -47,14 +47,13 @@ class SchedulerPropertiesTest {
 
   @Provide
   Arbitrary<Scenario> scenarios() {
+    // The blocks are added to what the largest request needs.
     Arbitrary<KvCapacity> memory =
         Combinators.combine(
-                Arbitraries.integers()
-                    .between(0, 40), // Blocks beyond those of the largest request.
+                Arbitraries.integers().between(1, 40),
                 Arbitraries.of(1, 2, 3, 4, 16),
                 Arbitraries.of(0, 3, 10, 100))
-            .as(KvCapacityParts::new)
-            .map(p -> new KvCapacity(p.extraBlocks() + 1, p.blockSize(), p.swapBlocks()));
+            .as(KvCapacity::new);
     Arbitrary<BatchLimits> limits =
         Combinators.combine(
                 Arbitraries.integers().between(1, 12), Arbitraries.of(1, 2, 5, 16, 64, 512))
@@ -86,8 +85,6 @@ class SchedulerPropertiesTest {
               return scenario(scheduler, extra, limit, preemption, knowledge, chosen, jobs);
             });
   }
-
-  private record KvCapacityParts(int extraBlocks, int blockSize, int swapBlocks) {}
 
   private static List<Job> jobs(Random random, double spread, int scale) {
     int count = 1 + random.nextInt(4 * scale);
