@@ -1,0 +1,429 @@
+package dev.weir.cli;
+
+import dev.weir.cli.bench.Calibration;
+import dev.weir.cli.bench.TimedRequest;
+import dev.weir.cli.report.ReportedRun;
+import dev.weir.cli.workload.Arrival;
+import dev.weir.cli.workload.ArrivalList;
+import dev.weir.cli.workload.BadRow;
+import dev.weir.cli.workload.LengthDistribution;
+import dev.weir.cli.workload.Trace;
+import dev.weir.cli.workload.TraceException;
+import dev.weir.cli.workload.TraceReader;
+import dev.weir.engine.EngineOptions;
+import dev.weir.engine.GenerationRequest;
+import dev.weir.runtime.DeviceInfo;
+import dev.weir.runtime.Model;
+import dev.weir.runtime.ModelInfo;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.Schedulers;
+import dev.weir.scheduling.Workload;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.random.RandomGenerator;
+import java.util.stream.IntStream;
+import picocli.CommandLine;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code weir bench}: serves a workload and measures. */
+@Command(
+    name = "bench",
+    mixinStandardHelpOptions = true,
+    versionProvider = VersionProvider.class,
+    sortOptions = false,
+    header = "Serves a workload with one or several schedulers, and measures.",
+    description = {
+      "",
+      "Serves a workload from a trace or from distributions with one or several schedulers,",
+      "each in a fresh engine, and prints what it measured.",
+      "Prompts are random tokens; every request generates exactly as many tokens as the workload"
+          + " says."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  weir bench --model models/stories260K --requests 200 --prompt-tokens uniform:8-64 \\",
+      "      --output-tokens exponential:100 --rate 50 --scheduler fcfs,nested-wait --kv-blocks"
+          + " 256",
+      "  weir bench --model DIR --trace AzureLLMInferenceTrace_conv.csv --requests 500 --json"
+    })
+final class BenchCommand implements Callable<Integer> {
+  private static final int CALIBRATION_REQUESTS = 32;
+  private static final int CALIBRATION_TOKENS = 64;
+  private static final int DEFAULT_REQUESTS = 100;
+  private static final int NAMED_ROWS = 5;
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "DIR",
+      required = true,
+      description = "Folder with config.json and *.safetensors.")
+  private Path model;
+
+  @Option(
+      names = "--scheduler",
+      split = ",",
+      paramLabel = "NAME",
+      defaultValue = "fcfs,nested-wait",
+      description =
+          "Schedulers to compare, separated by commas; see 'weir info' (default:"
+              + " ${DEFAULT-VALUE}). With several, NAME.SETTING=VALUE in --scheduler-option sets"
+              + " something for one of them.")
+  private List<String> schedulers;
+
+  @Option(
+      names = "--requests",
+      paramLabel = "N",
+      description = "Number of requests (default: 100, or the whole trace).")
+  private Integer count;
+
+  @Option(
+      names = "--trace",
+      paramLabel = "FILE",
+      description =
+          "CSV trace: TIMESTAMP,ContextTokens,GeneratedTokens (Azure) or"
+              + " arrived_at,num_prefill_tokens,num_decode_tokens (Vidur).")
+  private Path trace;
+
+  @Option(
+      names = "--prompt-tokens",
+      paramLabel = "LENGTHS",
+      description = "Prompt lengths: " + LengthDistribution.SYNTAX + " (default: uniform:8-64).")
+  private String promptTokens;
+
+  @Option(
+      names = "--output-tokens",
+      paramLabel = "LENGTHS",
+      description = "Output lengths, in the same way (default: uniform:16-128).")
+  private String outputTokens;
+
+  @ArgGroup(exclusive = true)
+  private Arrivals arrivals = new Arrivals();
+
+  private static final class Arrivals {
+    @Option(
+        names = "--rate",
+        paramLabel = "R",
+        description =
+            "Requests arrive as a Poisson process of R a second (default: as in the trace;"
+                + " without a trace all at once).")
+    private Double rate;
+
+    @Option(names = "--at-once", description = "All requests arrive at once.")
+    private boolean atOnce;
+  }
+
+  @Option(
+      names = "--skip-overlong",
+      description =
+          "Leave out requests that fit neither the model's context nor the KV pool. Without"
+              + " it they are submitted, refused and counted.")
+  private boolean skipOverlong;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "SEED",
+      defaultValue = "1",
+      description = "Seed of lengths, arrivals and prompts (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Option(
+      names = "--cost",
+      split = ",",
+      paramLabel = "D0,D1",
+      description =
+          "Seconds of an iteration, and seconds for each token in it, for schedulers that"
+              + " plan (default: measured by a short run before).")
+  private double[] cost;
+
+  @Mixin private EngineArguments engineArguments;
+
+  @Option(names = "--json", description = "Print one JSON object instead of the table.")
+  private boolean json;
+
+  @Option(names = "--html", paramLabel = "FILE", description = "Write a page with charts.")
+  private Path html;
+
+  @Option(names = "--no-progress", description = "Show no progress.")
+  private boolean noProgress;
+
+  /**
+   * Where the load comes from.
+   *
+   * @param arrivals every request
+   * @param text when they arrive
+   * @param badRows rows of the trace that are no requests
+   */
+  private record Source(ArrivalList arrivals, String text, List<BadRow> badRows) {}
+
+  @Override
+  public Integer call() throws CliException {
+    checkArguments();
+    RandomGenerator random = new SplittableRandom(seed);
+    ModelInfo shape = Model.inspect(model, engineArguments.weights().modelOptions());
+    Source source = source(random);
+    DeviceInfo device = engineArguments.describeDevice();
+    List<TimedRequest> all = requests(source.arrivals(), shape, random);
+
+    Calibration calibration = calibrate(source.arrivals(), shape, random);
+    IterationCost iterationCost = cost == null ? calibration.fit().cost() : cost();
+    KvCapacity memory =
+        new KvCapacity(
+            calibration.result().kvBlocks(),
+            calibration.result().blockSize(),
+            engineArguments.swapBlocks());
+    long limit = Math.min(shape.contextLength(), memory.tokens());
+    ArrivalList fitting = fitting(source.arrivals(), limit);
+    int overlong = source.arrivals().arrivals().size() - fitting.arrivals().size();
+    // Requests that the engine will refuse are no load, and nothing to plan for.
+    Workload workload =
+        Comparison.workload(
+            fitting.rate(),
+            LengthHistogram.of(fitting.promptTokens()),
+            LengthHistogram.of(fitting.outputTokens()),
+            iterationCost,
+            memory);
+    List<TimedRequest> submitted =
+        skipOverlong
+            ? all.stream().filter(r -> r.promptTokens() + (long) r.outputTokens() <= limit).toList()
+            : all;
+    Comparison comparison =
+        new Comparison(
+            name -> options(name).kvBlocks(memory.blocks()),
+            submitted,
+            workload,
+            iterationCost,
+            true);
+    List<ReportedRun> runs =
+        comparison.run(
+            schedulers,
+            fitting.arrivals().stream().mapToLong(Arrival::outputTokens).sum(),
+            !noProgress);
+
+    BenchSummary summary =
+        new BenchSummary(
+            model,
+            shape,
+            device,
+            source.arrivals(),
+            source.text(),
+            seed,
+            source.badRows(),
+            overlong,
+            skipOverlong,
+            memory,
+            workload,
+            iterationCost,
+            cost == null ? calibration.fit() : null,
+            engineArguments.preemption(),
+            engineArguments.maxSequences(),
+            engineArguments.maxBatchTokens(),
+            runs);
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(json ? Json.line(summary.json()) : summary.text());
+    if (html != null) {
+      HtmlFile.write(html, summary.report());
+      if (!json) {
+        out.println("page: " + html);
+      }
+    }
+    return 0;
+  }
+
+  private void checkArguments() {
+    CommandLine command = spec.commandLine();
+    if (trace != null && (promptTokens != null || outputTokens != null)) {
+      throw new ParameterException(
+          command, "--prompt-tokens and --output-tokens do not go together with --trace");
+    }
+    if (count != null && count < 1) {
+      throw new ParameterException(command, "--requests is " + count + ", must be at least 1");
+    }
+    if (arrivals.rate != null && !(arrivals.rate > 0 && arrivals.rate < Double.POSITIVE_INFINITY)) {
+      throw new ParameterException(
+          command, "--rate is " + arrivals.rate + ", must be finite and greater than 0");
+    }
+    List<String> known = Schedulers.all().stream().map(SchedulerFactory::name).toList();
+    for (String scheduler : schedulers) {
+      if (!known.contains(scheduler)) {
+        throw new ParameterException(
+            command, "no scheduler is named '" + scheduler + "'; there are " + known);
+      }
+    }
+    if (Set.copyOf(schedulers).size() < schedulers.size()) {
+      throw new ParameterException(command, "--scheduler names one twice: " + schedulers);
+    }
+    if (cost != null) {
+      cost();
+    }
+  }
+
+  private IterationCost cost() {
+    if (cost.length != 2) {
+      throw new ParameterException(
+          spec.commandLine(), "--cost has " + cost.length + " numbers, must be D0,D1");
+    }
+    try {
+      return new IterationCost(cost[0], cost[1]);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), "--cost: " + e.getMessage(), e);
+    }
+  }
+
+  private LengthDistribution lengths(String option, String text, String otherwise) {
+    try {
+      return LengthDistribution.parse(text == null ? otherwise : text);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), option + ": " + e.getMessage(), e);
+    }
+  }
+
+  private Source source(RandomGenerator random) throws CliException {
+    ArrivalList list;
+    List<BadRow> badRows = List.of();
+    boolean timed = false;
+    if (trace == null) {
+      list =
+          ArrivalList.draw(
+              count == null ? DEFAULT_REQUESTS : count,
+              lengths("--prompt-tokens", promptTokens, "uniform:8-64"),
+              lengths("--output-tokens", outputTokens, "uniform:16-128"),
+              random);
+    } else {
+      try {
+        Trace read = TraceReader.read(trace);
+        list = count == null ? read.workload() : read.workload().limit(count);
+        badRows = read.badRows();
+        timed = read.timed();
+      } catch (TraceException e) {
+        throw new CliException(e.getMessage(), e);
+      }
+      warnOf(badRows);
+    }
+    if (arrivals.rate != null) {
+      return new Source(
+          list.poisson(arrivals.rate, random), "Poisson, " + arrivals.rate + " a second", badRows);
+    }
+    return timed && !arrivals.atOnce
+        ? new Source(list, "as in the trace", badRows)
+        : new Source(list.atOnce(), "all at once", badRows);
+  }
+
+  private void warnOf(List<BadRow> badRows) {
+    PrintWriter err = spec.commandLine().getErr();
+    for (BadRow row : badRows.subList(0, Math.min(NAMED_ROWS, badRows.size()))) {
+      err.println(trace + ", line " + row.line() + " left out: " + row.reason());
+    }
+    if (badRows.size() > NAMED_ROWS) {
+      err.println(trace + ": " + badRows.size() + " rows left out; --json names them all");
+    }
+  }
+
+  private ArrivalList fitting(ArrivalList list, long limit) throws CliException {
+    if (list.arrivals().stream().noneMatch(a -> a.totalTokens() <= limit)) {
+      Arrival first = list.arrivals().getFirst();
+      throw new CliException(
+          "no request of the workload fits into "
+              + limit
+              + " tokens, the smaller of the model's context and the KV pool; the first has "
+              + first.promptTokens()
+              + " + "
+              + first.outputTokens());
+    }
+    return list.filter(a -> a.totalTokens() <= limit);
+  }
+
+  private List<TimedRequest> requests(ArrivalList list, ModelInfo shape, RandomGenerator random) {
+    int[] words =
+        IntStream.range(0, shape.vocabularySize())
+            .filter(id -> !shape.eosTokens().contains(id))
+            .filter(id -> shape.bosToken().isEmpty() || shape.bosToken().getAsInt() != id)
+            .toArray();
+    return list.arrivals().stream()
+        .map(
+            arrival -> {
+              int[] prompt =
+                  random
+                      .ints(arrival.promptTokens(), 0, words.length)
+                      .map(index -> words[index])
+                      .toArray();
+              return request(arrival.seconds(), prompt, arrival.outputTokens());
+            })
+        .toList();
+  }
+
+  private static TimedRequest request(double seconds, int[] prompt, int outputTokens) {
+    return new TimedRequest(
+        seconds,
+        GenerationRequest.builder(prompt)
+            .maxTokens(outputTokens)
+            .knownOutputTokens(outputTokens)
+            .ignoreEos(true)
+            .build(),
+        prompt.length,
+        outputTokens);
+  }
+
+  /** A few requests of the workload, cut to a length that every model can do. */
+  private Calibration calibrate(ArrivalList list, ModelInfo shape, RandomGenerator random)
+      throws CliException {
+    ArrivalList some = fitting(list, shape.contextLength()).limit(CALIBRATION_REQUESTS);
+    ArrivalList cut =
+        new ArrivalList(
+            some.name(),
+            some.arrivals().stream()
+                .map(
+                    a ->
+                        new Arrival(
+                            0, a.promptTokens(), Math.min(a.outputTokens(), CALIBRATION_TOKENS)))
+                .toList());
+    EngineOptions options = options("fcfs").build();
+    long tokens = cut.arrivals().stream().mapToLong(Arrival::outputTokens).sum();
+    try (ProgressDisplay display =
+        noProgress
+            ? ProgressDisplay.none()
+            : ProgressDisplay.start("calibration", tokens, "tokens")) {
+      return Calibration.run(options, requests(cut, shape, random), Comparison.progress(display));
+    } catch (IllegalStateException e) {
+      throw new CliException(e.getMessage(), e);
+    }
+  }
+
+  private EngineOptions.Builder options(String scheduler) {
+    Map<String, String> settings = new LinkedHashMap<>();
+    engineArguments
+        .schedulerOptions()
+        .forEach(
+            (name, value) -> {
+              int dot = name.indexOf('.');
+              if (dot < 0 && schedulers.contains(scheduler)) {
+                settings.put(name, value);
+              } else if (name.substring(0, Math.max(0, dot)).equals(scheduler)) {
+                settings.put(name.substring(dot + 1), value);
+              }
+            });
+    return engineArguments
+        .builder(model)
+        .scheduler(scheduler)
+        .schedulerOptions(settings)
+        .queueCapacity(Integer.MAX_VALUE)
+        .maxTopLogProbabilities(0);
+  }
+}

@@ -1,0 +1,109 @@
+package dev.weir.cli;
+
+import dev.weir.cli.bench.LoadRun;
+import dev.weir.cli.bench.Metrics;
+import dev.weir.cli.bench.RunProgress;
+import dev.weir.cli.bench.RunResult;
+import dev.weir.cli.bench.TimedRequest;
+import dev.weir.cli.report.ReportedRun;
+import dev.weir.engine.EngineOptions;
+import dev.weir.scheduling.FluidModel;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Workload;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.function.Function;
+
+/**
+ * Serves the same requests with one scheduler after another, each in an engine of its own.
+ *
+ * @param engine the engine for a scheduler, as far as it does not depend on the workload
+ * @param requests what to serve, sorted by time
+ * @param workload what the schedulers are told about the load
+ * @param cost what they are told about the time of an iteration
+ * @param exactLengths whether every request generates exactly as many tokens as it asks for
+ */
+record Comparison(
+    Function<String, EngineOptions.Builder> engine,
+    List<TimedRequest> requests,
+    Workload workload,
+    IterationCost cost,
+    boolean exactLengths) {
+  /** How often the numbers behind a progress bar change, in nanoseconds. */
+  private static final long NOTE_INTERVAL = 250_000_000;
+
+  private static final String BUFFER_GAUGE = "safety_buffer_blocks";
+
+  /**
+   * The workload to plan for.
+   *
+   * @param rate requests a second; infinite if all come at once: then the largest rate that the
+   *     pool can sustain
+   */
+  static Workload workload(
+      double rate,
+      LengthHistogram prompt,
+      LengthHistogram output,
+      IterationCost cost,
+      KvCapacity memory) {
+    double planned =
+        Double.isInfinite(rate)
+            ? FluidModel.of(new Workload(1, prompt, output), cost, memory).sustainableRate()
+            : rate;
+    return new Workload(planned, prompt, output);
+  }
+
+  /**
+   * Runs the schedulers.
+   *
+   * @param expectedTokens output tokens of a run, for the progress
+   */
+  List<ReportedRun> run(List<String> schedulers, long expectedTokens, boolean showProgress) {
+    List<ReportedRun> runs = new ArrayList<>();
+    for (String scheduler : schedulers) {
+      EngineOptions options = engine.apply(scheduler).workload(workload).cost(cost).build();
+      RunResult result;
+      try (ProgressDisplay display =
+          showProgress
+              ? ProgressDisplay.start(scheduler, expectedTokens, "tokens")
+              : ProgressDisplay.none()) {
+        result = LoadRun.serve(options, requests, progress(display));
+      }
+      KvCapacity memory =
+          new KvCapacity(result.kvBlocks(), result.blockSize(), options.swapBlocks());
+      FluidModel fluid = FluidModel.of(workload, cost, memory);
+      Double buffer = result.gauges().get(BUFFER_GAUGE);
+      runs.add(
+          new ReportedRun(
+              result,
+              Metrics.of(result, exactLengths),
+              buffer == null || buffer == 0
+                  ? OptionalDouble.empty()
+                  : OptionalDouble.of(buffer * result.blockSize()),
+              fluid.isStable()
+                  ? OptionalDouble.of(fluid.residentTokens())
+                  : OptionalDouble.empty()));
+    }
+    return runs;
+  }
+
+  /** Shows new tokens and, now and then, the numbers of requests. */
+  static RunProgress progress(ProgressDisplay display) {
+    return new RunProgress() {
+      private long noted = System.nanoTime() - NOTE_INTERVAL;
+
+      @Override
+      public void iteration(int generatedTokens, int running, int waiting) {
+        display.add(generatedTokens);
+        long now = System.nanoTime();
+        if (now - noted >= NOTE_INTERVAL) {
+          noted = now;
+          display.note(running + " running, " + waiting + " waiting");
+        }
+      }
+    };
+  }
+}

@@ -1,0 +1,303 @@
+package dev.weir.cli;
+
+import dev.weir.cli.bench.Calibration;
+import dev.weir.cli.bench.RequestOutcome;
+import dev.weir.cli.bench.RunResult;
+import dev.weir.cli.bench.TimedRequest;
+import dev.weir.cli.report.Fact;
+import dev.weir.cli.report.Format;
+import dev.weir.cli.report.MetricsTable;
+import dev.weir.cli.report.Report;
+import dev.weir.cli.report.ReportedRun;
+import dev.weir.cli.report.Story;
+import dev.weir.cli.workload.Arrival;
+import dev.weir.cli.workload.ArrivalList;
+import dev.weir.engine.EngineOptions;
+import dev.weir.engine.GenerationRequest;
+import dev.weir.runtime.Device;
+import dev.weir.runtime.DeviceInfo;
+import dev.weir.runtime.DeviceOptions;
+import dev.weir.scheduling.FluidModel;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Workload;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code weir demo}: the same 64 stories under FCFS and under Nested WAIT. */
+@Command(
+    name = "demo",
+    mixinStandardHelpOptions = true,
+    versionProvider = VersionProvider.class,
+    sortOptions = false,
+    header = "Tells the same 64 stories under FCFS and under Nested WAIT.",
+    description = {
+      "",
+      "Tells 64 stories at once with the bundled model, from a KV pool too small for them:",
+      "first under FCFS, then under Nested WAIT. Prints some stories and a table,",
+      "and writes a page that shows the KV cache over time for both."
+    })
+final class DemoCommand implements Callable<Integer> {
+  private static final List<String> SCHEDULERS = List.of("fcfs", "nested-wait");
+  private static final long SEED = 20_261_120;
+  private static final int STORIES_PRINTED = 3;
+  private static final int STORIES_ON_PAGE = 8;
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "DIR",
+      defaultValue = "models/stories260K",
+      description = "Folder of the model (default: ${DEFAULT-VALUE}).")
+  private Path model;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Threads of the CPU (default: as many as there are).")
+  private int threads;
+
+  @Option(
+      names = "--kv-blocks",
+      paramLabel = "N",
+      defaultValue = "160",
+      description = "Size of the KV pool in blocks of 16 tokens (default: ${DEFAULT-VALUE}).")
+  private long kvBlocks;
+
+  @Option(
+      names = "--load",
+      paramLabel = "X",
+      defaultValue = "0.9",
+      description =
+          "Arrival rate, as a multiple of what the pool can sustain (default:"
+              + " ${DEFAULT-VALUE}).")
+  private double load;
+
+  @Option(
+      names = "--temperature",
+      paramLabel = "T",
+      defaultValue = "0.8",
+      description = "Temperature of the sampling (default: ${DEFAULT-VALUE}).")
+  private float temperature;
+
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      defaultValue = "400",
+      description = "The most tokens of a story (default: ${DEFAULT-VALUE}).")
+  private int maxTokens;
+
+  @Option(
+      names = "--html",
+      paramLabel = "FILE",
+      defaultValue = "target/weir-demo.html",
+      description = "Where to write the page (default: ${DEFAULT-VALUE}).")
+  private Path html;
+
+  @Option(names = "--no-progress", description = "Show no progress.")
+  private boolean noProgress;
+
+  @Override
+  public Integer call() throws CliException {
+    if (!Files.isDirectory(model)) {
+      throw new CliException(
+          "the model folder " + model + " is not here; run in the root of Weir, or give --model");
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    List<String> prompts = prompts();
+    DeviceInfo device;
+    try (Device opened = Device.open(DeviceOptions.cpu().withThreads(threads))) {
+      device = opened.info();
+    }
+
+    Calibration calibration = calibrate(prompts);
+    List<RequestOutcome> stories = calibration.result().outcomes();
+    long tokens = stories.stream().mapToLong(RequestOutcome::outputTokens).sum();
+    IterationCost cost = calibration.fit().cost();
+    KvCapacity memory = new KvCapacity(kvBlocks, calibration.result().blockSize(), 0);
+    LengthHistogram promptTokens =
+        LengthHistogram.of(stories.stream().mapToInt(RequestOutcome::promptTokens).toArray());
+    LengthHistogram outputTokens =
+        LengthHistogram.of(stories.stream().mapToInt(RequestOutcome::outputTokens).toArray());
+    double sustainable =
+        FluidModel.of(new Workload(1, promptTokens, outputTokens), cost, memory).sustainableRate();
+    Workload workload = new Workload(load * sustainable, promptTokens, outputTokens);
+
+    ArrivalList arrivals =
+        new ArrivalList(
+                "stories",
+                stories.stream()
+                    .map(o -> new Arrival(0, o.promptTokens(), o.outputTokens()))
+                    .toList())
+            .poisson(workload.arrivalRate(), new SplittableRandom(SEED));
+    List<TimedRequest> requests = new ArrayList<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      requests.add(request(arrivals.arrivals().get(i).seconds(), prompts.get(i), i));
+    }
+    Comparison comparison =
+        new Comparison(name -> options(name).kvBlocks(kvBlocks), requests, workload, cost, false);
+    List<ReportedRun> runs = comparison.run(SCHEDULERS, tokens, !noProgress);
+
+    int same = sameStories(runs);
+    printStories(out, prompts, runs.getLast().result());
+    out.println(MetricsTable.render(SCHEDULERS, runs.stream().map(ReportedRun::metrics).toList()));
+    String sameText =
+        same
+            + " of "
+            + prompts.size()
+            + " stories are the same, token for token, under both schedulers";
+    out.println(sameText);
+    List<Fact> facts = facts(device, memory, arrivals, workload, sustainable, calibration);
+    HtmlFile.write(
+        html,
+        new Report(
+            "FCFS and Nested WAIT tell the same " + prompts.size() + " stories",
+            "A Llama model with 260,000 parameters continues "
+                + prompts.size()
+                + " story openings. Nobody knows beforehand how long a story will be. The KV pool"
+                + " holds "
+                + Format.count(memory.tokens())
+                + " tokens, too few for all of them at once, and requests arrive at "
+                + Format.percent(load)
+                + " of the rate that it can sustain. FCFS admits whatever fits at the moment, and"
+                + " evicts when the stories grow; Nested WAIT paces the admissions, and keeps a"
+                + " safety buffer for growth.",
+            facts,
+            runs,
+            storiesOf(prompts, runs.getLast().result(), STORIES_ON_PAGE),
+            "Sampled at temperature " + temperature + "; " + sameText + "."));
+    out.println("page: " + html.toAbsolutePath().normalize().toUri());
+    return 0;
+  }
+
+  private static List<String> prompts() {
+    try (InputStream in = DemoCommand.class.getResourceAsStream("demo-prompts.txt");
+        BufferedReader reader =
+            new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
+      return reader.lines().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** All stories at once: how long they get, and how long an iteration takes. */
+  private Calibration calibrate(List<String> prompts) {
+    List<TimedRequest> requests = new ArrayList<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      requests.add(request(0, prompts.get(i), i));
+    }
+    try (ProgressDisplay display =
+        noProgress
+            ? ProgressDisplay.none()
+            : ProgressDisplay.start(
+                "calibration", (long) maxTokens * prompts.size() / 2, "tokens")) {
+      return Calibration.run(
+          options("fcfs").kvBlocks(kvBlocks).build(), requests, Comparison.progress(display));
+    }
+  }
+
+  private TimedRequest request(double seconds, String prompt, int index) {
+    return new TimedRequest(
+        seconds,
+        GenerationRequest.builder(prompt)
+            .maxTokens(maxTokens)
+            .temperature(temperature)
+            .seed(SEED + index)
+            .build(),
+        0,
+        maxTokens);
+  }
+
+  private EngineOptions.Builder options(String scheduler) {
+    return EngineOptions.builder(model).threads(threads).scheduler(scheduler);
+  }
+
+  private static int sameStories(List<ReportedRun> runs) {
+    List<RequestOutcome> first = runs.getFirst().result().outcomes();
+    List<RequestOutcome> last = runs.getLast().result().outcomes();
+    int same = 0;
+    for (int i = 0; i < first.size(); i++) {
+      if (first.get(i).outputTokens() == last.get(i).outputTokens()
+          && first.get(i).text().equals(last.get(i).text())) {
+        same++;
+      }
+    }
+    return same;
+  }
+
+  private static List<Story> storiesOf(List<String> prompts, RunResult run, int count) {
+    List<Story> stories = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      int index = i * prompts.size() / count;
+      stories.add(new Story(prompts.get(index), run.outcomes().get(index).text()));
+    }
+    return stories;
+  }
+
+  private static void printStories(PrintWriter out, List<String> prompts, RunResult run) {
+    for (Story story : storiesOf(prompts, run, STORIES_PRINTED)) {
+      out.println();
+      out.println("--- " + story.prompt());
+      out.println(story.prompt() + story.text());
+    }
+    out.println();
+  }
+
+  private List<Fact> facts(
+      DeviceInfo device,
+      KvCapacity memory,
+      ArrivalList arrivals,
+      Workload workload,
+      double sustainable,
+      Calibration calibration) {
+    return List.of(
+        new Fact("model", model.toString()),
+        new Fact("device", DeviceText.of(device)),
+        new Fact(
+            "KV pool",
+            Format.count(memory.blocks())
+                + " blocks of "
+                + memory.blockSize()
+                + " tokens, preemption by recompute"),
+        new Fact(
+            "arrivals",
+            String.format(
+                Locale.ROOT,
+                "Poisson, %.1f requests/s, %.2f times the sustainable rate of %.1f",
+                workload.arrivalRate(),
+                load,
+                sustainable)),
+        new Fact(
+            "lengths",
+            String.format(
+                Locale.ROOT,
+                "prompt %.1f, story %.1f tokens on average, at most %d",
+                workload.promptTokens().mean(),
+                workload.outputTokens().mean(),
+                workload.outputTokens().max())),
+        new Fact("iteration cost", CostText.of(calibration.fit().cost(), calibration.fit())),
+        new Fact("workload SHA-256", arrivals.sha256()),
+        new Fact("seed", Long.toString(SEED)),
+        new Fact("sampling", "temperature " + temperature),
+        new Fact("version", VersionProvider.version()));
+  }
+}

@@ -1,0 +1,2 @@
+/** Results as a table, as JSON and as a page. */
+package dev.weir.cli.report;

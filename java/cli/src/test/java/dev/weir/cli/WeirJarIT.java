@@ -1,0 +1,107 @@
+package dev.weir.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.jar.JarFile;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The shaded jar, run as users do: {@code java -jar weir.jar}, without a flag. */
+class WeirJarIT {
+  private static final Path JAR = Path.of(System.getProperty("weir.jar"));
+
+  @TempDir Path folder;
+
+  private CommandRun java(String... args) throws IOException, InterruptedException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-jar",
+                JAR.toString()));
+    command.addAll(List.of(args));
+    File out = folder.resolve("out").toFile();
+    File err = folder.resolve("err").toFile();
+    ProcessBuilder builder =
+        new ProcessBuilder(command)
+            .directory(new File(System.getProperty("weir.root")))
+            .redirectOutput(out)
+            .redirectError(err);
+    builder.environment().remove("JAVA_TOOL_OPTIONS");
+    builder.environment().remove("JDK_JAVA_OPTIONS");
+    Process process = builder.start();
+    assertThat(process.waitFor(5, TimeUnit.MINUTES)).as("ends within 5 minutes").isTrue();
+    return new CommandRun(
+        process.exitValue(),
+        Files.readString(out.toPath(), StandardCharsets.UTF_8),
+        Files.readString(err.toPath(), StandardCharsets.UTF_8));
+  }
+
+  @Test
+  void printsTheGoldenStoryAndNothingElse() throws Exception {
+    String story = null;
+    for (JsonNode one :
+        new ObjectMapper()
+            .readTree(Path.of(CommandRun.MODEL, "golden.json").toFile())
+            .get("cases")) {
+      if (one.get("prompt").asText().equals("Once upon a time")) {
+        story = one.get("greedy_text").asText();
+      }
+    }
+    CommandRun run = java("generate", "--model", "models/stories260K", "Once upon a time");
+    assertThat(run.err()).isEmpty();
+    assertThat(run.status()).isZero();
+    assertThat(run.out()).startsWith("Once upon a time" + story);
+  }
+
+  @Test
+  void infoHasNoWarningsAndFindsOneDnn() throws Exception {
+    CommandRun run = java("info", "--model", "models/stories260K");
+    assertThat(run.err()).isEmpty();
+    assertThat(run.status()).isZero();
+    assertThat(run.out()).contains("oneDNN", "fcfs", "nested-wait").doesNotContain("development");
+  }
+
+  @Test
+  void wrongUsageEndsWithTwo() throws Exception {
+    CommandRun run = java("generate");
+    assertThat(run.status()).isEqualTo(2);
+    assertThat(run.out()).isEmpty();
+    assertThat(run.err()).contains("Missing required option: '--model=DIR'");
+  }
+
+  @Test
+  void demoComparesBothSchedulersAndWritesAPage() throws Exception {
+    Path page = folder.resolve("demo.html");
+    CommandRun run = java("demo", "--html", page.toString(), "--no-progress");
+    assertThat(run.err()).isEmpty();
+    assertThat(run.status()).isZero();
+    assertThat(run.out())
+        .contains("fcfs", "nested-wait", "64 of 64", "Once upon a time, there was a little fox")
+        .contains("64 of 64 stories are the same, token for token, under both schedulers");
+    assertThat(page).content().contains("Chart.js v4").contains("\"name\":\"nested-wait\"");
+  }
+
+  @Test
+  void holdsNoSignaturesAndNothingOfOtherPlatforms() throws Exception {
+    try (JarFile jar = new JarFile(JAR.toFile())) {
+      assertThat(jar.stream().map(entry -> entry.getName()))
+          .noneMatch(name -> name.matches("META-INF/[^/]*\\.(SF|DSA|RSA)"))
+          .noneMatch(name -> name.matches(".*\\.(dll|dylib|jnilib|h|hpp|cmake|proto)"))
+          .noneMatch(name -> name.contains("aarch64") || name.contains("libjnidnnl"))
+          .anyMatch(name -> name.equals("dev/weir/native/linux-x86_64/libweir.so"));
+      assertThat(jar.getManifest().getMainAttributes().getValue("Enable-Native-Access"))
+          .isEqualTo("ALL-UNNAMED");
+    }
+  }
+}
