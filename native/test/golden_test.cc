@@ -249,6 +249,7 @@ TEST_CASE("golden: swap out and in") {
 TEST_CASE("golden: parent and child go on after a fork") {
   Device device(WEIR_DEVICE_CPU, 2);
   Model model(device, model_directory());
+  int64_t copied = 0;
   for (const GoldenCase& golden_case : golden()) {
     Cache cache(model, 16, 400);
     Step step(cache, 16, 1024);
@@ -268,8 +269,10 @@ TEST_CASE("golden: parent and child go on after a fork") {
     while (!parent.finished()) advance(step, {&parent, &child}, 512);
     check_complete(parent, golden_case);
     check_complete(child, golden_case);
-    CHECK(cache.statistics().copied_on_write >= 1);
+    copied += cache.statistics().copied_on_write;
   }
+  // Most prompts do not end where a block ends, and then two of the three copy the last block.
+  CHECK(copied > 9);
 }
 
 TEST_CASE("golden: the same after truncating what was appended in between") {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 // Compiles a function once per instruction set; the loader picks one. Not under sanitizers, whose runtime is
 // not up when the loader picks, and not with clang 14, which cannot.
@@ -15,8 +16,8 @@
 
 namespace weir::cpu {
 
-// e^x to about 2 ulp for x <= 88, 0 below -87; branch-free so that loops over it vectorise. Reduction by
-// Cody and Waite, polynomial from the Cephes library (S. Moshier).
+// e^x to about 2 ulp; 0 below -87 and infinity above 88; branch-free so that loops over it vectorise.
+// Reduction by Cody and Waite, polynomial from the Cephes library (S. Moshier).
 __attribute__((always_inline)) inline float fast_exp(float x) {
   constexpr float kLog2E = 1.44269504088896341f;
   constexpr float kLn2High = 0.693359375f;
@@ -35,7 +36,8 @@ __attribute__((always_inline)) inline float fast_exp(float x) {
   const int32_t exponent = (static_cast<int32_t>(n) + 127) << 23;
   float scale;
   std::memcpy(&scale, &exponent, sizeof scale);
-  return x < -87.0f ? 0.0f : p * scale;
+  const float result = x < -87.0f ? 0.0f : p * scale;
+  return x > 88.0f ? std::numeric_limits<float>::infinity() : result;
 }
 
 __attribute__((always_inline)) inline float dot(const float* a, const float* b, int64_t n) {
