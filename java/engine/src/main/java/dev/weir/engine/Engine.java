@@ -378,7 +378,7 @@ public final class Engine implements AutoCloseable {
     if (total > memory.tokens()) {
       throw new RejectedRequestException(
           RejectionReason.EXCEEDS_KV_CAPACITY,
-          "the prompt has %d tokens and maxTokens is %d; the pool has room for %d (kvBlocks, kvBytes)"
+          "the prompt has %d tokens and maxTokens is %d; the pool holds %d (kvBlocks, kvBytes)"
               .formatted(promptTokens, maxTokens, memory.tokens()));
     }
     return maxTokens;

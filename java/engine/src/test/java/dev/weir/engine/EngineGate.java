@@ -2,15 +2,21 @@ package dev.weir.engine;
 
 import java.util.concurrent.CountDownLatch;
 
-/** Stops an engine after its next iteration, so that a test knows what is under way. */
+/**
+ * Stops an engine after the next iteration that leaves a request running, so that a test knows what
+ * is under way. (The iteration that completed the request of an earlier test may still be about to
+ * report.)
+ */
 final class EngineGate implements EngineListener {
   private final CountDownLatch reached = new CountDownLatch(1);
   private final CountDownLatch opened = new CountDownLatch(1);
 
   @Override
   public void iteration(IterationEvent event) {
-    reached.countDown();
-    await(opened);
+    if (event.running() > 0) {
+      reached.countDown();
+      await(opened);
+    }
   }
 
   void awaitReached() {

@@ -13,13 +13,16 @@ import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** One generation: its stop conditions, and the three ways to read it. */
+@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class GenerationTest {
   private static final GoldenCase ONCE = TestModel.goldenCases().get(1);
   private static Engine engine;
@@ -144,9 +147,14 @@ class GenerationTest {
             }
           }
         };
+    EngineGate gate = new EngineGate();
+    engine.addListener(gate);
     victim.set(engine.submit(once().maxTokens(500).ignoreEos(true).build()));
-    engine.addListener(listener);
+    gate.awaitReached();
     Generation other = engine.submit(once().maxTokens(500).ignoreEos(true).build());
+    engine.addListener(listener);
+    engine.removeListener(gate);
+    gate.open();
     assertThat(runningAfterCancel.join()).isEqualTo(1);
     engine.removeListener(listener);
     other.cancel();
@@ -187,15 +195,14 @@ class GenerationTest {
   // ---- publisher and future
 
   /** Collects what it gets; demands only what the test asks for. */
-  private static class Collector implements java.util.concurrent.Flow.Subscriber<GeneratedToken> {
-    final CompletableFuture<java.util.concurrent.Flow.Subscription> subscription =
-        new CompletableFuture<>();
+  private static class Collector implements Flow.Subscriber<GeneratedToken> {
+    final CompletableFuture<Flow.Subscription> subscription = new CompletableFuture<>();
     final List<GeneratedToken> tokens = new ArrayList<>();
     final CompletableFuture<List<GeneratedToken>> whole = new CompletableFuture<>();
     final CountDownLatch firstTwo = new CountDownLatch(2);
 
     @Override
-    public void onSubscribe(java.util.concurrent.Flow.Subscription subscription) {
+    public void onSubscribe(Flow.Subscription subscription) {
       this.subscription.complete(subscription);
     }
 
