@@ -105,7 +105,7 @@ final class FcfsScheduler implements Scheduler {
   }
 
   private HoldReason obstacle(Request request, IterationPlan plan) {
-    if (runningCount == running.length || plan.remainingSequences() == 0) {
+    if (runningCount == running.length) {
       return HoldReason.SEQUENCE_LIMIT;
     }
     if (plan.remainingTokens() == 0) {

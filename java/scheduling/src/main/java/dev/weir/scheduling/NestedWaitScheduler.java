@@ -313,8 +313,7 @@ final class NestedWaitScheduler implements Scheduler {
    */
   private HoldReason obstacle(
       IterationPlan plan, Node node, long left, long longest, boolean fires) {
-    if (residentCount + swapped.size() - (node.queue() == swapped ? 1 : 0) >= maxSequences
-        || plan.remainingSequences() == 0) {
+    if (residentCount + swapped.size() - (node.queue() == swapped ? 1 : 0) >= maxSequences) {
       return HoldReason.SEQUENCE_LIMIT;
     }
     if (plan.remainingTokens() == 0) {

@@ -123,9 +123,8 @@ class NestedWaitSchedulerTest {
     Stepper s =
         stepper(
             60, Optional.of(WORKLOAD), Map.of("boundaries", "10,20", "fill", "0", "pace", "100"));
-    List<Request> waiting = new ArrayList<>();
     for (int i = 0; i < 40; i++) {
-      waiting.add(s.arrive(8, 60));
+      s.arrive(8, 60);
     }
     Set<HoldReason> reasons = EnumSet.noneOf(HoldReason.class);
     int paused = 0;
@@ -142,10 +141,23 @@ class NestedWaitSchedulerTest {
           assertThat(held.cachedTokens()).isEqualTo(8 + held.generatedTokens() - 1);
         }
       }
+      boolean full = s.plan.heldCount() > 0 && s.plan.holdReason(0) == HoldReason.SEGMENT_FULL;
+      Request held = full ? s.plan.held(0) : null;
       s.plan.commit();
+      if (full && held.state() == RequestState.RESIDENT) {
+        double before = pausedResidents(s);
+        s.end(held);
+        assertThat(pausedResidents(s)).isEqualTo(before - 1);
+      }
     }
     assertThat(paused).isPositive();
     assertThat(reasons).contains(HoldReason.SEGMENT_FULL);
+  }
+
+  private static double pausedResidents(Stepper s) {
+    Map<String, Double> gauges = s.gauges();
+    return gauges.get("segment_waiting{segment=\"2\"}")
+        + gauges.get("segment_waiting{segment=\"3\"}");
   }
 
   @Test

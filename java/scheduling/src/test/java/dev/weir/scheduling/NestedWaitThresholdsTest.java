@@ -161,6 +161,7 @@ class NestedWaitThresholdsTest {
           compute(
               WORKLOAD, memory, new Settings(3, List.of(), OptionalDouble.of(slack), 10_000, 0.05));
       assertThat(other.slack()).isEqualTo(slack);
+      assertThat(other.threshold(2)).isLessThanOrEqualTo(other.threshold(1));
       assertThat(merit(other)).isLessThanOrEqualTo(merit(chosen));
     }
   }

@@ -12,6 +12,7 @@ import java.util.Random;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
+import net.jqwik.api.EdgeCasesMode;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
@@ -146,7 +147,7 @@ class SchedulerPropertiesTest {
     };
   }
 
-  @Property(tries = 1500)
+  @Property(tries = 1500, edgeCases = EdgeCasesMode.NONE)
   void everyRequestEndsExactlyOnceWithinTheLimits(@ForAll("scenarios") Scenario scenario) {
     Outcome outcome = scenario.run();
     assertThat(outcome.completed() + outcome.cancelled()).isEqualTo(scenario.jobs().size());
@@ -155,12 +156,12 @@ class SchedulerPropertiesTest {
     assertThat(outcome.completed()).isGreaterThanOrEqualTo(mustComplete);
   }
 
-  @Property(tries = 300)
+  @Property(tries = 300, edgeCases = EdgeCasesMode.NONE)
   void theSameCallsGiveTheSameDecisions(@ForAll("scenarios") Scenario scenario) {
     assertThat(scenario.run()).isEqualTo(scenario.run());
   }
 
-  @Property(tries = 300)
+  @Property(tries = 300, edgeCases = EdgeCasesMode.NONE)
   void nestedWaitWithoutAWorkloadNeverEvicts(@ForAll("scenarios") Scenario scenario) {
     SchedulerConfig c = scenario.config();
     SchedulerConfig blind =
