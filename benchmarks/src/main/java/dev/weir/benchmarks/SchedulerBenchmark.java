@@ -1,0 +1,104 @@
+package dev.weir.benchmarks;
+
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.IterationPlan;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.Scheduler;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerOptions;
+import dev.weir.scheduling.Schedulers;
+import dev.weir.scheduling.Workload;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * The decision for one iteration with a full batch of decoding requests and a queue behind it. Its
+ * cost must not grow with the queue, and {@code -prof gc} must show no allocation.
+ */
+@State(Scope.Thread)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+@Fork(1)
+public class SchedulerBenchmark {
+  private static final int RUNNING = 256;
+  private static final int PROMPT = 64;
+  private static final int LONGEST_OUTPUT = 512;
+  private static final KvCapacity MEMORY = new KvCapacity(20_000, 16, 0);
+
+  @Param({"fcfs", "nested-wait"})
+  String policy;
+
+  @Param({"10", "100000"})
+  int waiting;
+
+  private Scheduler scheduler;
+  private IterationPlan plan;
+  private double now;
+  private int free;
+
+  @Setup(Level.Iteration)
+  public void fill() {
+    BatchLimits limits = new BatchLimits(RUNNING, 2048);
+    int[] outputs = new int[LONGEST_OUTPUT];
+    for (int i = 0; i < outputs.length; i++) {
+      outputs[i] = i + 1;
+    }
+    Workload workload =
+        new Workload(50, LengthHistogram.of(PROMPT), LengthHistogram.of(outputs));
+    scheduler =
+        Schedulers.create(
+            policy,
+            new SchedulerConfig(
+                MEMORY,
+                limits,
+                Preemption.RECOMPUTE,
+                new IterationCost(0.01, 1e-7),
+                Optional.of(workload),
+                SchedulerOptions.none()));
+    plan = new IterationPlan(MEMORY, limits, Preemption.RECOMPUTE);
+    now = 0;
+    for (int i = 0; i < RUNNING + waiting; i++) {
+      scheduler.arrived(
+          new Request(i, now, PROMPT, LONGEST_OUTPUT, Request.UNKNOWN), now);
+    }
+    // Enough iterations to prefill a full batch; nobody decodes far.
+    free = Math.toIntExact(MEMORY.blocks());
+    for (int i = 0; i < 16; i++) {
+      decide();
+      plan.commit();
+      free = Math.toIntExact(plan.freeBlocks());
+    }
+  }
+
+  private void decide() {
+    now += 0.01;
+    plan.begin(now, free, 0);
+    scheduler.plan(plan);
+  }
+
+  /** The plan is abandoned, so every call decides about the same state. */
+  @Benchmark
+  public int plan() {
+    decide();
+    plan.abandon();
+    return plan.size();
+  }
+}
