@@ -46,13 +46,15 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = VersionProvider.class,
     sortOptions = false,
+    abbreviateSynopsis = true,
     header = "Serves a workload with one or several schedulers, and measures.",
     description = {
       "",
-      "Serves a workload from a trace or from distributions with one or several schedulers,",
-      "each in a fresh engine, and prints what it measured.",
-      "Prompts are random tokens; every request generates exactly as many tokens as the workload"
-          + " says."
+      "Serves a workload from a trace or from distributions with one or several schedulers, each in"
+          + " a fresh engine, and prints what it measured. Prompts are random tokens; every request"
+          + " generates exactly as many tokens as the workload says. A short calibration run comes"
+          + " first.",
+      ""
     },
     footer = {
       "",
@@ -80,7 +82,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--scheduler",
       split = ",",
-      paramLabel = "NAME",
+      paramLabel = "NAME,...",
+      hideParamSyntax = true,
       defaultValue = "fcfs,nested-wait",
       description =
           "Schedulers to compare, separated by commas; see 'weir info' (default:"
@@ -148,6 +151,7 @@ final class BenchCommand implements Callable<Integer> {
       names = "--cost",
       split = ",",
       paramLabel = "D0,D1",
+      hideParamSyntax = true,
       description =
           "Seconds of an iteration, and seconds for each token in it, for schedulers that"
               + " plan (default: measured by a short run before).")

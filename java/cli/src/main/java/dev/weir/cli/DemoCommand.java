@@ -47,12 +47,14 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = VersionProvider.class,
     sortOptions = false,
+    abbreviateSynopsis = true,
     header = "Tells the same 64 stories under FCFS and under Nested WAIT.",
     description = {
       "",
-      "Tells 64 stories at once with the bundled model, from a KV pool too small for them:",
-      "first under FCFS, then under Nested WAIT. Prints some stories and a table,",
-      "and writes a page that shows the KV cache over time for both."
+      "Tells 64 stories with the bundled model, from a KV pool too small for them: first under"
+          + " FCFS, then under Nested WAIT. Prints some of the stories and a table, and writes a"
+          + " page that shows the KV cache over time for both.",
+      ""
     })
 final class DemoCommand implements Callable<Integer> {
   private static final List<String> SCHEDULERS = List.of("fcfs", "nested-wait");
@@ -86,7 +88,7 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--load",
       paramLabel = "X",
-      defaultValue = "0.9",
+      defaultValue = "1.2",
       description =
           "Arrival rate, as a multiple of what the pool can sustain (default:"
               + " ${DEFAULT-VALUE}).")
@@ -177,9 +179,9 @@ final class DemoCommand implements Callable<Integer> {
                 + " holds "
                 + Format.count(memory.tokens())
                 + " tokens, too few for all of them at once, and requests arrive at "
-                + Format.percent(load)
-                + " of the rate that it can sustain. FCFS admits whatever fits at the moment, and"
-                + " evicts when the stories grow; Nested WAIT paces the admissions, and keeps a"
+                + load
+                + " times the rate that it can sustain. FCFS admits whatever fits at the moment,"
+                + " and evicts when the stories grow; Nested WAIT paces the admissions, and keeps a"
                 + " safety buffer for growth.",
             facts,
             runs,

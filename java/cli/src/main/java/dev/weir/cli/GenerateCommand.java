@@ -32,11 +32,13 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = VersionProvider.class,
     sortOptions = false,
+    abbreviateSynopsis = true,
     header = "Continues prompts and prints them as they come.",
     description = {
       "",
-      "Continues prompts and prints each with its continuation, as it comes.",
-      "Several prompts are answered one after another."
+      "Prints each prompt with its continuation, as it comes. Several prompts are answered one"
+          + " after another.",
+      ""
     },
     footer = {
       "",
@@ -75,7 +77,8 @@ final class GenerateCommand implements Callable<Integer> {
     @Option(
         names = "--ids",
         split = ",",
-        paramLabel = "ID",
+        paramLabel = "ID,...",
+        hideParamSyntax = true,
         description = "The prompt as token ids, separated by commas. They are taken as they are.")
     private int[] ids;
   }
@@ -178,7 +181,7 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     List<String> texts = texts();
     int count = prompt.ids != null ? 1 : texts.size();
-    try (Engine engine = Engine.start(options())) {
+    try (Engine engine = EngineStart.start(options())) {
       for (int i = 0; i < count; i++) {
         GenerationRequest.Builder request =
             prompt.ids != null

@@ -30,11 +30,13 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = VersionProvider.class,
     sortOptions = false,
+    abbreviateSynopsis = true,
     header = "Shows version, devices and schedulers, and what a model takes.",
     description = {
       "",
-      "Shows version, native library, devices and schedulers;",
-      "for a model also its shape, and how many requests a KV pool holds."
+      "Shows version, native library, devices and schedulers; for a model also its shape, and how"
+          + " many requests a KV pool holds.",
+      ""
     },
     footer = {
       "",

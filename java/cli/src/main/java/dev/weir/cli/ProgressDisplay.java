@@ -1,7 +1,10 @@
 package dev.weir.cli;
 
+import java.io.Console;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -23,6 +26,12 @@ final class ProgressDisplay implements AutoCloseable {
     this.bar = bar;
   }
 
+  /** Whether standard output and input belong to a terminal. */
+  static boolean watched() {
+    Console console = System.console();
+    return console != null && console.isTerminal();
+  }
+
   /** Shows nothing. */
   static ProgressDisplay none() {
     return new ProgressDisplay(null);
@@ -37,7 +46,7 @@ final class ProgressDisplay implements AutoCloseable {
    */
   static ProgressDisplay start(String task, long total, String unit) {
     PrintStream err = System.err;
-    boolean terminal = System.console() != null && System.console().isTerminal();
+    boolean terminal = watched();
     ProgressBarBuilder builder =
         new ProgressBarBuilder()
             .setTaskName(task)
@@ -52,8 +61,18 @@ final class ProgressDisplay implements AutoCloseable {
             .setConsumer(
                 terminal
                     ? new ConsoleProgressBarConsumer(err, BAR_WIDTH)
-                    : new DelegatingProgressBarConsumer(err::println, BAR_WIDTH));
+                    : new DelegatingProgressBarConsumer(withoutRepetition(err), BAR_WIDTH));
     return new ProgressDisplay(builder.build());
+  }
+
+  /** The library writes the last state twice. */
+  private static Consumer<String> withoutRepetition(PrintStream err) {
+    AtomicReference<String> last = new AtomicReference<>("");
+    return line -> {
+      if (!line.equals(last.getAndSet(line))) {
+        err.println(line);
+      }
+    };
   }
 
   /** Adds units of finished work. */

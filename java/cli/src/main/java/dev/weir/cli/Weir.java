@@ -32,6 +32,8 @@ import picocli.CommandLine.ScopeType;
       "'weir COMMAND --help' explains a command."
     })
 public final class Weir implements Runnable {
+  private static final int HELP_WIDTH = 100;
+
   @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
   @Option(
@@ -68,6 +70,7 @@ public final class Weir implements Runnable {
             .setOut(out)
             .setErr(err)
             .setCaseInsensitiveEnumValuesAllowed(true)
+            .setUsageHelpWidth(HELP_WIDTH)
             .setUsageHelpAutoWidth(true)
             .setParameterExceptionHandler(Weir::wrongUsage)
             .setExecutionExceptionHandler(

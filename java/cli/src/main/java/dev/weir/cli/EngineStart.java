@@ -1,0 +1,53 @@
+package dev.weir.cli;
+
+import dev.weir.engine.Engine;
+import dev.weir.engine.EngineOptions;
+import dev.weir.runtime.LoadProgress;
+import java.time.Duration;
+
+/** Starts an engine, and shows how a big model is being loaded where somebody watches. */
+final class EngineStart {
+  private static final Duration INTERVAL = Duration.ofMillis(100);
+  private static final int MIB_SHIFT = 20;
+
+  private EngineStart() {}
+
+  static Engine start(EngineOptions options) {
+    if (!ProgressDisplay.watched()) {
+      return Engine.start(options);
+    }
+    LoadProgress progress = new LoadProgress();
+    Thread display = Thread.ofVirtual().start(() -> show(progress));
+    try {
+      return Engine.start(options, progress);
+    } finally {
+      display.interrupt();
+      try {
+        display.join();
+      } catch (InterruptedException _) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  /** Until it is interrupted. A small model is there before the display is. */
+  private static void show(LoadProgress progress) {
+    try {
+      do {
+        Thread.sleep(INTERVAL);
+      } while (progress.total() == 0);
+      long shown = 0;
+      try (ProgressDisplay display =
+          ProgressDisplay.start("loading", progress.total() >> MIB_SHIFT, "MiB")) {
+        while (true) {
+          Thread.sleep(INTERVAL);
+          long done = progress.done() >> MIB_SHIFT;
+          display.add(done - shown);
+          shown = done;
+        }
+      }
+    } catch (InterruptedException _) {
+      // The model is there.
+    }
+  }
+}
