@@ -148,6 +148,15 @@ final class BenchCommand implements Callable<Integer> {
   private long seed;
 
   @Option(
+      names = "--rounds",
+      paramLabel = "N",
+      defaultValue = "1",
+      description =
+          "Serve the workload N times with each scheduler, in turn, and report the run of median"
+              + " duration (default: ${DEFAULT-VALUE}).")
+  private int rounds;
+
+  @Option(
       names = "--cost",
       split = ",",
       paramLabel = "D0,D1",
@@ -218,6 +227,7 @@ final class BenchCommand implements Callable<Integer> {
     List<ReportedRun> runs =
         comparison.run(
             schedulers,
+            rounds,
             fitting.arrivals().stream().mapToLong(Arrival::outputTokens).sum(),
             !noProgress);
 
@@ -229,6 +239,7 @@ final class BenchCommand implements Callable<Integer> {
             source.arrivals(),
             source.text(),
             seed,
+            rounds,
             source.badRows(),
             overlong,
             skipOverlong,
@@ -259,6 +270,9 @@ final class BenchCommand implements Callable<Integer> {
     }
     if (count != null && count < 1) {
       throw new ParameterException(command, "--requests is " + count + ", must be at least 1");
+    }
+    if (rounds < 1) {
+      throw new ParameterException(command, "--rounds is " + rounds + ", must be at least 1");
     }
     if (arrivals.rate != null && !(arrivals.rate > 0 && arrivals.rate < Double.POSITIVE_INFINITY)) {
       throw new ParameterException(

@@ -31,6 +31,7 @@ import java.util.stream.Collectors;
  * @param arrivals the workload, over-long requests included
  * @param arrivalText how the requests arrived
  * @param seed seed of lengths, arrivals and prompts
+ * @param rounds runs of each scheduler; the one of median duration counts
  * @param badRows rows of the trace that were left out
  * @param overlong requests that fit neither the context nor the pool
  * @param overlongSkipped whether those were left out; otherwise the engine refused them
@@ -50,6 +51,7 @@ record BenchSummary(
     ArrivalList arrivals,
     String arrivalText,
     long seed,
+    int rounds,
     List<BadRow> badRows,
     int overlong,
     boolean overlongSkipped,
@@ -123,6 +125,9 @@ record BenchSummary(
                 + (overlong == 0 ? "" : overlongSkipped ? " left out" : " submitted and refused")));
     facts.add(new Fact("workload SHA-256", arrivals.sha256()));
     facts.add(new Fact("seed", Long.toString(seed)));
+    if (rounds > 1) {
+      facts.add(new Fact("rounds", rounds + ", of which the one of median duration is reported"));
+    }
     facts.add(
         new Fact(
             "planned for",
@@ -180,6 +185,7 @@ record BenchSummary(
             memory.blocks(), memory.blockSize(), memory.tokens(), memory.swapBlocks(), preemption),
         maxSequences,
         maxBatchTokens,
+        rounds,
         new JsonPlan(
             planned.arrivalRate(),
             planned.promptTokens().mean(),
@@ -208,6 +214,7 @@ record BenchSummary(
       JsonPool kvPool,
       int maxSequences,
       int maxBatchTokens,
+      int rounds,
       JsonPlan plan,
       List<JsonRun> runs) {}
 

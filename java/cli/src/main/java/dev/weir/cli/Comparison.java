@@ -13,7 +13,10 @@ import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.Workload;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 
@@ -57,37 +60,53 @@ record Comparison(
   }
 
   /**
-   * Runs the schedulers.
+   * Runs the schedulers in turn, several times, so that a disturbance of the machine does not hit
+   * one of them alone.
    *
+   * @param rounds how often, at least 1
    * @param expectedTokens output tokens of a run, for the progress
+   * @return for each scheduler the run of median duration
    */
-  List<ReportedRun> run(List<String> schedulers, long expectedTokens, boolean showProgress) {
-    List<ReportedRun> runs = new ArrayList<>();
-    for (String scheduler : schedulers) {
-      EngineOptions options = engine.apply(scheduler).workload(workload).cost(cost).build();
-      RunResult result;
-      try (ProgressDisplay display =
-          showProgress
-              ? ProgressDisplay.start(scheduler, expectedTokens, "tokens")
-              : ProgressDisplay.none()) {
-        result = LoadRun.serve(options, requests, progress(display));
+  List<ReportedRun> run(
+      List<String> schedulers, int rounds, long expectedTokens, boolean showProgress) {
+    Map<String, List<RunResult>> results = new LinkedHashMap<>();
+    for (int round = 1; round <= rounds; round++) {
+      for (String scheduler : schedulers) {
+        String task = rounds == 1 ? scheduler : scheduler + " " + round + "/" + rounds;
+        try (ProgressDisplay display =
+            showProgress
+                ? ProgressDisplay.start(task, expectedTokens, "tokens")
+                : ProgressDisplay.none()) {
+          results
+              .computeIfAbsent(scheduler, name -> new ArrayList<>())
+              .add(LoadRun.serve(options(scheduler), requests, progress(display)));
+        }
       }
-      KvCapacity memory =
-          new KvCapacity(result.kvBlocks(), result.blockSize(), options.swapBlocks());
-      FluidModel fluid = FluidModel.of(workload, cost, memory);
-      Double buffer = result.gauges().get(BUFFER_GAUGE);
-      runs.add(
-          new ReportedRun(
-              result,
-              Metrics.of(result, exactLengths),
-              buffer == null || buffer == 0
-                  ? OptionalDouble.empty()
-                  : OptionalDouble.of(buffer * result.blockSize()),
-              fluid.isStable()
-                  ? OptionalDouble.of(fluid.residentTokens())
-                  : OptionalDouble.empty()));
     }
-    return runs;
+    return results.values().stream().map(runs -> report(median(runs))).toList();
+  }
+
+  private EngineOptions options(String scheduler) {
+    return engine.apply(scheduler).workload(workload).cost(cost).build();
+  }
+
+  private static RunResult median(List<RunResult> runs) {
+    return runs.stream()
+        .sorted(Comparator.comparingLong(RunResult::nanoseconds))
+        .skip((runs.size() - 1) / 2)
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private ReportedRun report(RunResult result) {
+    KvCapacity memory = new KvCapacity(result.kvBlocks(), result.blockSize(), 0);
+    FluidModel fluid = FluidModel.of(workload, cost, memory);
+    double buffer = result.gauges().getOrDefault(BUFFER_GAUGE, 0.0);
+    return new ReportedRun(
+        result,
+        Metrics.of(result, exactLengths),
+        buffer > 0 ? OptionalDouble.of(buffer * result.blockSize()) : OptionalDouble.empty(),
+        fluid.isStable() ? OptionalDouble.of(fluid.residentTokens()) : OptionalDouble.empty());
   }
 
   /** Shows new tokens and, now and then, the numbers of requests. */

@@ -39,6 +39,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code weir demo}: the same 64 stories under FCFS and under Nested WAIT. */
@@ -109,6 +110,15 @@ final class DemoCommand implements Callable<Integer> {
   private int maxTokens;
 
   @Option(
+      names = "--rounds",
+      paramLabel = "N",
+      defaultValue = "3",
+      description =
+          "Run each scheduler N times, in turn, and show the run of median duration (default:"
+              + " ${DEFAULT-VALUE}).")
+  private int rounds;
+
+  @Option(
       names = "--html",
       paramLabel = "FILE",
       defaultValue = "target/weir-demo.html",
@@ -120,6 +130,10 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws CliException {
+    if (rounds < 1) {
+      throw new ParameterException(
+          spec.commandLine(), "--rounds is " + rounds + ", must be at least 1");
+    }
     if (!Files.isDirectory(model)) {
       throw new CliException(
           "the model folder " + model + " is not here; run in the root of Weir, or give --model");
@@ -157,7 +171,7 @@ final class DemoCommand implements Callable<Integer> {
     }
     Comparison comparison =
         new Comparison(name -> options(name).kvBlocks(kvBlocks), requests, workload, cost, false);
-    List<ReportedRun> runs = comparison.run(SCHEDULERS, tokens, !noProgress);
+    List<ReportedRun> runs = comparison.run(SCHEDULERS, rounds, tokens, !noProgress);
 
     int same = sameStories(runs);
     printStories(out, prompts, runs.getLast().result());
@@ -300,6 +314,7 @@ final class DemoCommand implements Callable<Integer> {
         new Fact("workload SHA-256", arrivals.sha256()),
         new Fact("seed", Long.toString(SEED)),
         new Fact("sampling", "temperature " + temperature),
+        new Fact("rounds", rounds + ", of which the one of median duration is shown"),
         new Fact("version", VersionProvider.version()));
   }
 }

@@ -99,6 +99,8 @@ class BenchCommandTest {
             "200",
             "--scheduler",
             "fcfs",
+            "--rounds",
+            "3",
             "--cost",
             "0.001,1e-6",
             "--html",
@@ -107,7 +109,7 @@ class BenchCommandTest {
     assertThat(run.out())
         .contains("requests finished", "6 of 6", "TTFT p50 / p90 / p99, ms", "evictions")
         .contains("workload SHA-256", "seed", "iteration cost", "as given")
-        .contains("Poisson, 200.0 a second")
+        .contains("Poisson, 200.0 a second", "3, of which the one of median duration")
         .contains("page: " + page);
     assertThat(page).content().contains("<title>Weir</title>").contains("\"name\":\"fcfs\"");
   }

@@ -67,6 +67,8 @@ class UsageTest {
         wrong("no scheduler is named 'lifo'", "bench", "--model", model, "--scheduler", "lifo"),
         wrong("names one twice", "bench", "--model", model, "--scheduler", "fcfs,fcfs"),
         wrong("--rate is 0.0", "bench", "--model", model, "--rate", "0"),
+        wrong("--rounds is 0", "bench", "--model", model, "--rounds", "0"),
+        wrong("--rounds is 0", "demo", "--model", model, "--rounds", "0"),
         wrong("--requests is 0", "bench", "--model", model, "--requests", "0"),
         wrong(
             "--prompt-tokens: 'many' is no distribution",

@@ -83,7 +83,7 @@ class WeirJarIT {
   @Test
   void demoComparesBothSchedulersAndWritesAPage() throws Exception {
     Path page = folder.resolve("demo.html");
-    CommandRun run = java("demo", "--html", page.toString(), "--no-progress");
+    CommandRun run = java("demo", "--html", page.toString(), "--no-progress", "--rounds", "1");
     assertThat(run.err()).isEmpty();
     assertThat(run.status()).isZero();
     assertThat(run.out())
