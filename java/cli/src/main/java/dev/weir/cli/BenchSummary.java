@@ -133,8 +133,9 @@ record BenchSummary(
             "planned for",
             String.format(
                 Locale.ROOT,
-                "%.4g requests/s, mean prompt %.1f and output %.1f tokens",
+                "%.4g requests/s%s, mean prompt %.1f and output %.1f tokens",
                 planned.arrivalRate(),
+                Double.isInfinite(arrivals.rate()) ? " (the most that the pool sustains)" : "",
                 planned.promptTokens().mean(),
                 planned.outputTokens().mean())));
     facts.add(new Fact("iteration cost", CostText.of(cost, fit)));

@@ -33,7 +33,12 @@ public record Calibration(CostFit fit, RunResult result) {
       String reasons =
           result.outcomes().stream().map(RequestOutcome::finish).distinct().toList().toString();
       throw new IllegalStateException(
-          "the engine refused all " + requests.size() + " requests of the calibration: " + reasons);
+          "the engine refused all "
+              + requests.size()
+              + " requests of the calibration with a KV pool of "
+              + result.kvBlocks()
+              + " blocks: "
+              + reasons);
     }
     return new Calibration(
         CostFit.of(
