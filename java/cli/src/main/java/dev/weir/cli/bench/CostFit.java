@@ -5,8 +5,8 @@ import java.util.Arrays;
 
 /**
  * The line {@code d0 + d1 * tokens} through measured iterations, by the estimator of Theil and Sen:
- * the median of the slopes between any two iterations, which garbage collections and other programs
- * on the machine do not disturb.
+ * the median of the slopes between any two iterations of very different size, which garbage
+ * collections and other programs on the machine do not disturb.
  *
  * @param cost the line; {@code d1} is 0 where the measurement would make it negative
  * @param samples number of iterations
@@ -31,10 +31,13 @@ public record CostFit(IterationCost cost, int samples, double relativeResidual) 
     }
     int stride = (n + MAX_SAMPLES - 1) / MAX_SAMPLES;
     double[] slopes = new double[MAX_SAMPLES * (MAX_SAMPLES - 1) / 2];
+    // The slope between two iterations of nearly the same size is noise.
+    double distance =
+        (Arrays.stream(tokens).max().orElseThrow() - Arrays.stream(tokens).min().orElseThrow()) / 2;
     int count = 0;
     for (int i = 0; i < n; i += stride) {
       for (int j = i + stride; j < n; j += stride) {
-        if (tokens[i] != tokens[j]) {
+        if (Math.abs(tokens[i] - tokens[j]) > distance) {
           slopes[count++] = (seconds[j] - seconds[i]) / (tokens[j] - tokens[i]);
         }
       }
