@@ -273,7 +273,11 @@ class GenerationTest {
   void slowReadersDelayNobody() {
     CountDownLatch release = new CountDownLatch(1);
     CountDownLatch entered = new CountDownLatch(2);
+    // The generation must not end before the dependent is there: it would run on this thread then.
+    EngineGate gate = new EngineGate();
+    engine.addListener(gate);
     Generation generation = engine.submit(once().build());
+    gate.awaitReached();
     Collector blocking =
         new Collector() {
           @Override
@@ -294,6 +298,8 @@ class GenerationTest {
                   EngineGate.await(release);
                   return Thread.currentThread().getName();
                 });
+    engine.removeListener(gate);
+    gate.open();
     EngineGate.await(entered);
     assertThat(generation.await().ids()).hasSize(64);
     assertThat(engine.submit(once().build()).await().ids()).isEqualTo(ONCE.greedy_ids());
