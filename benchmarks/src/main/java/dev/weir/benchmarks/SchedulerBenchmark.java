@@ -61,8 +61,7 @@ public class SchedulerBenchmark {
     for (int i = 0; i < outputs.length; i++) {
       outputs[i] = i + 1;
     }
-    Workload workload =
-        new Workload(50, LengthHistogram.of(PROMPT), LengthHistogram.of(outputs));
+    Workload workload = new Workload(50, LengthHistogram.of(PROMPT), LengthHistogram.of(outputs));
     scheduler =
         Schedulers.create(
             policy,
@@ -76,8 +75,7 @@ public class SchedulerBenchmark {
     plan = new IterationPlan(MEMORY, limits, Preemption.RECOMPUTE);
     now = 0;
     for (int i = 0; i < RUNNING + waiting; i++) {
-      scheduler.arrived(
-          new Request(i, now, PROMPT, LONGEST_OUTPUT, Request.UNKNOWN), now);
+      scheduler.arrived(new Request(i, now, PROMPT, LONGEST_OUTPUT, Request.UNKNOWN), now);
     }
     // Enough iterations to prefill a full batch; nobody decodes far.
     free = Math.toIntExact(MEMORY.blocks());

@@ -50,7 +50,8 @@ class CloseRaceTest {
   @Test
   void closingASequenceThatIsStepped() throws Exception {
     for (int round = 0; round < ROUNDS; round++) {
-      // Twice what the sequence takes, because a fork that lives at that moment makes it copy blocks.
+      // Twice what the sequence takes, because a fork that lives at that moment makes it copy
+      // blocks.
       try (KvCache cache = objects.cache(16);
           Step step = Step.create(cache, new StepOptions(1, 8, 2))) {
         Sequence sequence = cache.createSequence();

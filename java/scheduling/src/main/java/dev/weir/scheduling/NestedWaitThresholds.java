@@ -122,8 +122,8 @@ public final class NestedWaitThresholds {
           new NestedWaitThresholds(workload, cost, memory, settings, boundaries, slack, first);
       throw new IllegalArgumentException(
           ("nested-wait needs %.0f KV tokens to run one request at a time (thresholds %.0f, safety"
-               + " buffer %.0f with boundaries=%s slack=%s horizon=%d delta=%s), the pool has %d;"
-               + " enlarge the pool, raise delta or slack, lower horizon or segments")
+                  + " buffer %.0f with boundaries=%s slack=%s horizon=%d delta=%s), the pool has %d;"
+                  + " enlarge the pool, raise delta or slack, lower horizon or segments")
               .formatted(
                   smallest.coreTokens + smallest.bufferTokens,
                   smallest.coreTokens,
