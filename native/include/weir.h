@@ -1,44 +1,41 @@
+/* clang-format off */
 /*
  * Weir: a paged KV-cache runtime for Llama-family models. The only public header of the native layer.
  *
  * Objects and ownership
- *   device -> model -> cache -> step, each created from the one before it. A handle is an opaque token, not
- * an address: it is checked on every call, so a closed, foreign or made-up handle gives WEIR_CLOSED, never a
- * crash. Closing an object makes its handle invalid at once. Its memory is released when the objects created
- * from it are closed too, so any order of closing is safe. Sequences belong to their cache and end with it.
+ *   device -> model -> cache -> step, each created from the one before it. A handle is an opaque token, not an
+ *   address: it is checked on every call, so a closed, foreign or made-up handle gives WEIR_CLOSED, never a crash.
+ *   Closing an object makes its handle invalid at once. Its memory is released when the objects created from it
+ *   are closed too, so any order of closing is safe. Sequences belong to their cache and end with it.
  *
  * Structs
- *   Every struct begins with `struct_size`, which the caller sets to sizeof(the struct) before the call, for
- * inputs and for outputs. A size that this library does not know gives WEIR_INVALID_ARGUMENT. A zeroed
- * options struct (apart from struct_size) means "the defaults", and a null options pointer means the same.
+ *   Every struct begins with `struct_size`, which the caller sets to sizeof(the struct) before the call, for inputs
+ *   and for outputs. A size that this library does not know gives WEIR_INVALID_ARGUMENT.
+ *   A zeroed options struct (apart from struct_size) means "the defaults", and a null options pointer means the same;
+ *   only weir_cache_options has no default capacity. Fields named `reserved` must be 0.
  *
  * Errors
- *   Every function that can fail returns a weir_status. The last parameter, `error`, may be null; otherwise
- * it is filled when the status is not WEIR_OK and left alone when it is. No function throws, exits or prints.
- *   After any status other than WEIR_OK the caches, sequences and outputs are as they were before the call,
- * unless the function says otherwise.
+ *   Every function that can fail returns a weir_status. The last parameter, `error`, may be null; otherwise it is
+ *   filled when the status is not WEIR_OK and left alone when it is. No function throws, exits or prints.
+ *   After any status other than WEIR_OK the caches, sequences and outputs are as they were before the call, unless the
+ *   function says otherwise. A model file that another process shortens while it is being loaded ends the process
+ *   (SIGBUS), as with every memory-mapped file.
  *
  * Threads
- *   Every function may be called from any thread. Calls that change one cache (its sequences and steps
- * included) are serialised by a lock of that cache, and so are the calls that describe a sequence: they wait
- * for a running step. Calls on different caches run at the same time. weir_cache_statistics_read never waits.
+ *   Every function may be called from any thread. Calls that change one cache (its sequences and steps included) are
+ *   serialised by a lock of that cache, and so are the calls that describe a sequence: they wait for a running step.
+ *   Calls on different caches run at the same time. weir_cache_statistics_read never waits.
  *
  * Versions
- *   WEIR_ABI_VERSION is major * 1000 + minor. Within one major version structs only grow at the end and
- * functions are only added.
+ *   WEIR_ABI_VERSION is major * 1000 + minor. Within one major version structs only grow at the end and functions are
+ *   only added.
  */
 #ifndef WEIR_H
 #define WEIR_H
 
-/* clang-format off: the tables in the comments */
-
 #include <stdint.h>
 
-#if defined(_WIN32)
-#define WEIR_API __declspec(dllexport)
-#else
 #define WEIR_API __attribute__((visibility("default")))
-#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -86,19 +83,17 @@ WEIR_API int32_t weir_abi_version(void);
 /* The release of the library, such as "0.1.0". Static storage. */
 WEIR_API const char* weir_version(void);
 
-/* The name of a status, such as "WEIR_OUT_OF_BLOCKS"; "WEIR_UNKNOWN_STATUS" for any other number. Static
- * storage. */
+/* The name of a status, such as "WEIR_OUT_OF_BLOCKS"; "WEIR_UNKNOWN_STATUS" for any other number. Static storage. */
 WEIR_API const char* weir_status_name(weir_status status);
 
-/* One field of one struct of this header as the compiler laid it out, so that a binding can check its own
- * layout. */
+/* One field of one struct of this header as the compiler laid it out, so that a binding can check its own layout. */
 typedef struct weir_field_layout {
   uint32_t struct_size;
-  uint32_t field_size;   /* bytes */
-  uint32_t field_offset; /* bytes from the start of the struct */
-  uint32_t owner_size;   /* sizeof the struct that has the field */
-  const char* owner;     /* name of the struct, static storage */
-  const char* field;     /* name of the field, static storage */
+  uint32_t field_size;        /* bytes */
+  uint32_t field_offset;      /* bytes from the start of the struct */
+  uint32_t owner_size;        /* sizeof the struct that has the field */
+  const char* owner;          /* name of the struct, static storage */
+  const char* field;          /* name of the field, static storage */
 } weir_field_layout;
 
 /* Number of entries that weir_layout_field knows: every field of every struct in this header. */
@@ -118,7 +113,7 @@ typedef struct weir_device_options {
   uint32_t struct_size;
   weir_device_kind kind;
   int32_t ordinal; /* which CUDA device; 0 for the CPU */
-  int32_t threads; /* operator threads of the CPU backend, 1..1024; 0 = as many as the process may run on */
+  int32_t threads; /* operator threads of the CPU backend, 1..1024; 0 = the processors the process may use */
 } weir_device_options;
 
 typedef struct weir_device_info {
@@ -128,16 +123,14 @@ typedef struct weir_device_info {
   int32_t threads;
   int64_t memory_total;     /* bytes */
   int64_t memory_available; /* bytes, at the time of the call */
-  char name[128];           /* such as "AMD EPYC 9B14 (avx512f)" */
+  char name[128];           /* such as "AMD EPYC 9B14" */
   char matmul[256];         /* who multiplies matrices: "oneDNN 3.11.0", or why it is not oneDNN */
 } weir_device_info;
 
-/* Whether a device of `kind` can be opened here. WEIR_DEVICE_UNAVAILABLE with the reason in `error` when not.
- */
+/* Whether a device of `kind` can be opened here. WEIR_DEVICE_UNAVAILABLE with the reason in `error` when not. */
 WEIR_API weir_status weir_device_probe(weir_device_kind kind, int32_t ordinal, weir_error* error);
 
-WEIR_API weir_status weir_device_open(const weir_device_options* options, weir_device** device,
-                                      weir_error* error);
+WEIR_API weir_status weir_device_open(const weir_device_options* options, weir_device** device, weir_error* error);
 WEIR_API weir_status weir_device_describe(weir_device* device, weir_device_info* info, weir_error* error);
 WEIR_API weir_status weir_device_close(weir_device* device, weir_error* error);
 
@@ -146,12 +139,10 @@ WEIR_API weir_status weir_device_close(weir_device* device, weir_error* error);
 typedef int32_t weir_weights;
 enum {
   WEIR_WEIGHTS_FILES = 0, /* read *.safetensors */
-  WEIR_WEIGHTS_RANDOM =
-      1 /* draw them from `seed`; only config.json is read. For benchmarks and shape tests */
+  WEIR_WEIGHTS_RANDOM = 1 /* draw them from `seed`; only config.json is read. For benchmarks and shape tests */
 };
 
-/* Progress of a load, written by the loading thread with relaxed atomic stores and readable by any other
- * thread. */
+/* Progress of a load, written by the loading thread with relaxed atomic stores and readable by any other thread. */
 typedef struct weir_progress {
   uint32_t struct_size;
   uint32_t reserved;
@@ -162,10 +153,10 @@ typedef struct weir_progress {
 typedef struct weir_model_options {
   uint32_t struct_size;
   weir_weights weights;
-  uint64_t seed;       /* for WEIR_WEIGHTS_RANDOM */
-  int32_t layer_limit; /* keep only the first layers, for benchmarks of big shapes; 0 = all */
+  uint64_t seed;            /* for WEIR_WEIGHTS_RANDOM */
+  int32_t layer_limit;      /* keep only the first layers, for benchmarks of big shapes; 0 = all */
   int32_t reserved;
-  weir_progress* progress; /* may be null; must stay valid until weir_model_load returns */
+  weir_progress* progress;  /* may be null; must stay valid until weir_model_load returns */
 } weir_model_options;
 
 #define WEIR_MAX_EOS_TOKENS 8
@@ -183,32 +174,30 @@ typedef struct weir_model_info {
   int32_t tied_embeddings;
   float rope_theta;
   float norm_epsilon;
-  int32_t bos_token;       /* -1 if the model names none */
-  int32_t eos_token_count; /* 0..WEIR_MAX_EOS_TOKENS */
+  int32_t bos_token;                        /* -1 if the model names none */
+  int32_t eos_token_count;                  /* 0..WEIR_MAX_EOS_TOKENS */
   int32_t eos_tokens[WEIR_MAX_EOS_TOKENS];
   int32_t reserved;
-  int64_t parameters;   /* tied embeddings counted once */
-  int64_t weight_bytes; /* as stored in the files; for random weights as 32-bit floats */
-  int64_t
-      kv_bytes_per_token; /* on the device that holds the model; for weir_model_inspect on the CPU (fp32) */
+  int64_t parameters;         /* tied embeddings counted once */
+  int64_t weight_bytes;       /* as stored in the files; for random weights as 32-bit floats */
+  int64_t kv_bytes_per_token; /* on the device that holds the model; for weir_model_inspect on the CPU (fp32) */
 } weir_model_info;
 
 /*
- * Reads and checks config.json and the safetensors headers of the Hugging Face folder `directory` (UTF-8)
- * without reading weights. With WEIR_WEIGHTS_RANDOM only config.json is read. `options` may be null.
+ * Reads and checks config.json and the safetensors headers of the Hugging Face folder `directory` (UTF-8) without
+ * reading weights. With WEIR_WEIGHTS_RANDOM only config.json is read. `options` may be null.
  * WEIR_IO_ERROR, WEIR_INVALID_MODEL, WEIR_UNSUPPORTED.
  */
 WEIR_API weir_status weir_model_inspect(const char* directory, const weir_model_options* options,
                                         weir_model_info* info, weir_error* error);
 
 /*
- * Loads a `LlamaForCausalLM` folder: config.json and one or many *.safetensors (with
- * model.safetensors.index.json), F32, F16 or BF16, memory-mapped while loading. Everything is checked before
- * memory for weights is taken. WEIR_IO_ERROR, WEIR_INVALID_MODEL, WEIR_UNSUPPORTED, WEIR_OUT_OF_MEMORY.
+ * Loads a `LlamaForCausalLM` folder: config.json and one or many *.safetensors (with model.safetensors.index.json),
+ * F32, F16 or BF16, memory-mapped while loading. Everything is checked before memory for weights is taken.
+ * WEIR_IO_ERROR, WEIR_INVALID_MODEL, WEIR_UNSUPPORTED, WEIR_OUT_OF_MEMORY.
  */
-WEIR_API weir_status weir_model_load(weir_device* device, const char* directory,
-                                     const weir_model_options* options, weir_model** model,
-                                     weir_error* error);
+WEIR_API weir_status weir_model_load(weir_device* device, const char* directory, const weir_model_options* options,
+                                     weir_model** model, weir_error* error);
 WEIR_API weir_status weir_model_describe(weir_model* model, weir_model_info* info, weir_error* error);
 WEIR_API weir_status weir_model_close(weir_model* model, weir_error* error);
 
@@ -218,40 +207,39 @@ WEIR_API weir_status weir_model_close(weir_model* model, weir_error* error);
 
 typedef struct weir_cache_options {
   uint32_t struct_size;
-  int32_t block_size; /* tokens a block, 1..WEIR_MAX_BLOCK_SIZE; 0 = 16 */
-  int64_t blocks;     /* capacity in blocks; or 0 and `bytes` counts */
-  int64_t bytes; /* capacity in bytes, rounded down to whole blocks; exactly one of blocks, bytes is not 0 */
-  int64_t swap_blocks;   /* host swap space in blocks; 0 = none */
-  int32_t max_sequences; /* sequences that may exist at once; 0 = 65536 */
+  int32_t block_size;     /* tokens a block, 1..WEIR_MAX_BLOCK_SIZE; 0 = 16 */
+  int64_t blocks;         /* capacity in blocks; or 0 and `bytes` counts */
+  int64_t bytes;          /* capacity in bytes, rounded down to whole blocks; exactly one of blocks, bytes is not 0 */
+  int64_t swap_blocks;    /* host swap space in blocks; 0 = none */
+  int32_t max_sequences;  /* sequences that may exist at once; 0 = 65536 */
   int32_t reserved;
 } weir_cache_options;
 
-/* All counts in blocks unless they say otherwise. Read without waiting; each value is exact at some recent
- * moment. */
+/* All counts in blocks unless they say otherwise. Read without waiting; each value is exact at some recent moment. */
 typedef struct weir_cache_statistics {
   uint32_t struct_size;
-  int32_t block_size;  /* tokens */
-  int64_t block_bytes; /* bytes a block takes, all layers, keys and values */
+  int32_t block_size;          /* tokens */
+  int64_t block_bytes;         /* bytes a block takes, all layers, keys and values */
   int64_t capacity;
   int64_t free;
-  int64_t used;      /* capacity - free */
-  int64_t shared;    /* used blocks that belong to more than one sequence */
-  int64_t peak_used; /* highest `used` since creation */
+  int64_t used;                /* capacity - free */
+  int64_t shared;              /* used blocks that belong to more than one sequence */
+  int64_t peak_used;           /* highest `used` since creation */
   int64_t swap_capacity;
   int64_t swap_used;
-  int64_t sequences; /* sequences that exist, swapped ones included */
+  int64_t sequences;           /* sequences that exist, swapped ones included */
   int64_t swapped_sequences;
-  int64_t resident_tokens; /* sum of the lengths of resident sequences, in tokens */
-  int64_t steps;           /* steps that succeeded */
-  int64_t tokens_computed; /* tokens that passed through the model in those steps */
-  int64_t copied_on_write; /* blocks copied because a shared one was about to be written */
-  int64_t swapped_out;     /* blocks moved to the host, ever */
-  int64_t swapped_in;      /* blocks moved back, ever */
+  int64_t resident_tokens;     /* sum of the lengths of resident sequences, in tokens */
+  int64_t steps;               /* steps that succeeded */
+  int64_t tokens_computed;     /* tokens that passed through the model in those steps */
+  int64_t copied_on_write;     /* blocks copied because a shared one was about to be written */
+  int64_t swapped_out;         /* blocks moved to the host, ever */
+  int64_t swapped_in;          /* blocks moved back, ever */
 } weir_cache_statistics;
 
 /* WEIR_OUT_OF_MEMORY if the pool (or the swap space) does not fit in memory; nothing is allocated then. */
-WEIR_API weir_status weir_cache_create(weir_model* model, const weir_cache_options* options,
-                                       weir_cache** cache, weir_error* error);
+WEIR_API weir_status weir_cache_create(weir_model* model, const weir_cache_options* options, weir_cache** cache,
+                                       weir_error* error);
 WEIR_API weir_status weir_cache_statistics_read(weir_cache* cache, weir_cache_statistics* statistics,
                                                 weir_error* error);
 WEIR_API weir_status weir_cache_close(weir_cache* cache, weir_error* error);
@@ -260,10 +248,10 @@ WEIR_API weir_status weir_cache_close(weir_cache* cache, weir_error* error);
 
 typedef struct weir_sequence_info {
   uint32_t struct_size;
-  int32_t length;        /* tokens in the cache */
-  int32_t blocks;        /* blocks of its block table: ceil(length / block_size) */
-  int32_t shared_blocks; /* of those, blocks that another sequence uses as well */
-  int32_t swapped;       /* 1 if it is in the host swap space */
+  int32_t length;         /* tokens in the cache */
+  int32_t blocks;         /* blocks of its block table: ceil(length / block_size) */
+  int32_t shared_blocks;  /* of those, blocks that another sequence uses as well */
+  int32_t swapped;        /* 1 if it is in the host swap space */
   int32_t reserved;
 } weir_sequence_info;
 
@@ -271,15 +259,16 @@ typedef struct weir_sequence_info {
 WEIR_API weir_status weir_sequence_create(weir_cache* cache, weir_sequence* sequence, weir_error* error);
 
 /*
- * A copy that shares every block of `parent`; a block is copied only when one of the two writes into it.
- * Takes no block. The parent must be resident (WEIR_INVALID_ARGUMENT if it is swapped out).
+ * A copy that shares every block of `parent`; a block is copied only when one of the two writes into it. Takes no
+ * block. The parent must be resident (WEIR_INVALID_ARGUMENT if it is swapped out). WEIR_OUT_OF_MEMORY when
+ * max_sequences exist.
  */
 WEIR_API weir_status weir_sequence_fork(weir_cache* cache, weir_sequence parent, weir_sequence* child,
                                         weir_error* error);
 
 /*
- * Forgets all tokens from position `length` on; blocks that become empty are freed. 0 <= length <= current
- * length. The sequence must be resident.
+ * Forgets all tokens from position `length` on; blocks that become empty are freed. 0 <= length <= current length. The
+ * sequence must be resident.
  */
 WEIR_API weir_status weir_sequence_truncate(weir_cache* cache, weir_sequence sequence, int32_t length,
                                             weir_error* error);
@@ -288,20 +277,20 @@ WEIR_API weir_status weir_sequence_truncate(weir_cache* cache, weir_sequence seq
 WEIR_API weir_status weir_sequence_free(weir_cache* cache, weir_sequence sequence, weir_error* error);
 
 /*
- * Moves a sequence's blocks to the host swap space and frees its share of the pool; blocks that others share
- * stay in the pool for them. WEIR_OUT_OF_SWAP; WEIR_INVALID_ARGUMENT if it is swapped out already.
+ * Moves a sequence's blocks to the host swap space and frees its share of the pool; blocks that others share stay in
+ * the pool for them. WEIR_OUT_OF_SWAP; WEIR_INVALID_ARGUMENT if it is swapped out already.
  */
 WEIR_API weir_status weir_sequence_swap_out(weir_cache* cache, weir_sequence sequence, weir_error* error);
 
 /* Moves it back into blocks of its own. WEIR_OUT_OF_BLOCKS; WEIR_INVALID_ARGUMENT if it is resident. */
 WEIR_API weir_status weir_sequence_swap_in(weir_cache* cache, weir_sequence sequence, weir_error* error);
 
-WEIR_API weir_status weir_sequence_describe(weir_cache* cache, weir_sequence sequence,
-                                            weir_sequence_info* info, weir_error* error);
+WEIR_API weir_status weir_sequence_describe(weir_cache* cache, weir_sequence sequence, weir_sequence_info* info,
+                                            weir_error* error);
 
 /*
- * Copies up to `capacity` block ids of the block table into `block_ids` and the table's length into `count`.
- * For debugging and tests; empty for a swapped sequence.
+ * Copies up to `capacity` block ids of the block table into `block_ids` and the table's length into `count`. For
+ * debugging and tests; empty for a swapped sequence.
  */
 WEIR_API weir_status weir_sequence_blocks(weir_cache* cache, weir_sequence sequence, int32_t* block_ids,
                                           int32_t capacity, int32_t* count, weir_error* error);
@@ -312,9 +301,9 @@ WEIR_API weir_status weir_sequence_blocks(weir_cache* cache, weir_sequence seque
 
 typedef struct weir_step_options {
   uint32_t struct_size;
-  int32_t max_entries;      /* sequences in one step, 1..65536; 0 = 256 */
-  int32_t max_tokens;       /* tokens in one step, all sequences together, 1..1048576; 0 = 2048 */
-  int32_t max_top_logprobs; /* 0..WEIR_MAX_TOP_LOGPROBS */
+  int32_t max_entries;       /* sequences in one step, 1..65536; 0 = 256 */
+  int32_t max_tokens;        /* tokens in one step, all sequences together, 1..1048576; 0 = 2048 */
+  int32_t max_top_logprobs;  /* 0..WEIR_MAX_TOP_LOGPROBS */
 } weir_step_options;
 
 /* weir_step_buffers.flags[i] */
@@ -323,9 +312,9 @@ enum {
 };
 
 /*
- * The arrays of a step, allocated once with it and owned by it: valid until weir_step_close. The caller
- * writes the inputs in place, runs the step, and reads the outputs in place. Entry i is one chunk of one
- * sequence: a decode is a chunk of one token. A sequence may appear in one entry of a step at most.
+ * The arrays of a step, allocated once with it and owned by it: valid until weir_step_close. The caller writes the
+ * inputs in place, runs the step, and reads the outputs in place. Entry i is one chunk of one sequence: a decode is a
+ * chunk of one token. A sequence may appear in one entry of a step at most.
  *
  * Inputs (E = entries of this step)
  *   sequences[E]            whose tokens these are; must be resident
@@ -334,17 +323,17 @@ enum {
  *   flags[E]                WEIR_ENTRY_SAMPLE or 0
  *   temperatures[E]         0 = greedy (then top_k, top_p and seed are not looked at); finite, >= 0
  *   top_k[E]                keep the k most likely tokens; 0 = all
- *   top_p[E]                keep the smallest set of most likely tokens with total probability >= p; in (0,
- * 1] repetition_penalties[E] logits of tokens already in the sequence, this chunk included, are divided by it
- * when positive and multiplied when negative; 1 = off; finite, > 0 seeds[E]                the random number
- * depends on (seed, position of the new token) and on nothing else top_logprobs[E]         how many most
- * likely tokens to report, 0..max_top_logprobs The filters apply in this order: repetition penalty,
- * temperature, top-k, top-p.
+ *   top_p[E]                keep the smallest set of most likely tokens with total probability >= p; in (0, 1]
+ *   repetition_penalties[E] logits of tokens already in the sequence, this chunk included, are divided by it when
+ *                           positive and multiplied when negative; 1 = off; finite, > 0
+ *   seeds[E]                the random number depends on (seed, position of the new token) and on nothing else
+ *   top_logprobs[E]         how many most likely tokens to report, 0..max_top_logprobs
+ * The filters apply in this order: repetition penalty, temperature, top-k, top-p.
  *
  * Outputs, written for entries with WEIR_ENTRY_SAMPLE; -1 / NaN for the others
  *   sampled_tokens[E]                    the new token; it is not appended: pass it to the next step
- *   sampled_logprobs[E]                  its log-probability under the model (before penalty, temperature,
- * filters) top_tokens[E][max_top_logprobs]      the most likely tokens, best first (ties: smaller id first)
+ *   sampled_logprobs[E]                  its log-probability under the model (before penalty, temperature, filters)
+ *   top_tokens[E][max_top_logprobs]      the most likely tokens, best first (ties: smaller id first)
  *   top_token_logprobs[E][max_top_logprobs]
  */
 typedef struct weir_step_buffers {
@@ -372,10 +361,10 @@ typedef struct weir_step_report {
   uint32_t struct_size;
   int32_t entries;
   int32_t tokens;
-  int32_t sampled;         /* entries that sampled a token */
-  int64_t blocks_taken;    /* free blocks before - free blocks after */
-  int64_t copied_on_write; /* blocks */
-  int64_t nanoseconds;     /* from entry to return */
+  int32_t sampled;           /* entries that sampled a token */
+  int64_t blocks_taken;      /* free blocks before - free blocks after */
+  int64_t copied_on_write;   /* blocks */
+  int64_t nanoseconds;       /* from entry to return */
 } weir_step_report;
 
 /* WEIR_OUT_OF_MEMORY if the workspace does not fit. */
@@ -384,19 +373,19 @@ WEIR_API weir_status weir_step_create(weir_cache* cache, const weir_step_options
 WEIR_API weir_status weir_step_buffers_get(weir_step* step, weir_step_buffers* buffers, weir_error* error);
 
 /*
- * Runs the first `entries` entries through the model: appends their tokens to their sequences, computes,
- * samples. `report` may be null. Allocates nothing once batches of this size have been seen. All or nothing:
- * WEIR_INVALID_ARGUMENT (message names the entry), WEIR_CLOSED (an entry's sequence is gone),
- * WEIR_OUT_OF_BLOCKS (needed and available in blocks), WEIR_INVALID_MODEL (the logits are not finite),
- * WEIR_OUT_OF_MEMORY and WEIR_DEVICE_FAILED leave every sequence at its old length. Two threads must not run
- * the same step object at once (the second gets WEIR_INVALID_ARGUMENT).
+ * Runs the first `entries` entries through the model: appends their tokens to their sequences, computes, samples.
+ * `report` may be null. Once batches of this size and context have been seen, libweir allocates nothing (oneDNN makes
+ * and frees small argument objects within each multiplication).
+ * All or nothing: WEIR_INVALID_ARGUMENT (message names the entry), WEIR_CLOSED (an entry's sequence is gone),
+ * WEIR_OUT_OF_BLOCKS (needed and available in blocks), WEIR_INVALID_MODEL (the logits of an entry are not finite; the
+ * message names it), WEIR_OUT_OF_MEMORY and WEIR_DEVICE_FAILED leave sequences, blocks and outputs as they were.
+ * Two threads must not run the same step object at once (the second gets WEIR_INVALID_ARGUMENT).
  */
-WEIR_API weir_status weir_step_run(weir_step* step, int32_t entries, weir_step_report* report,
-                                   weir_error* error);
+WEIR_API weir_status weir_step_run(weir_step* step, int32_t entries, weir_step_report* report, weir_error* error);
 
 /*
- * Copies the logits (vocabulary_size floats, before any penalty or filter) of entry `entry` of the last
- * successful run into `logits`, which has room for `capacity` floats. The entry must have had
+ * Copies the logits (vocabulary_size floats, before any penalty or filter) of entry `entry` of the last run into
+ * `logits`, which has room for `capacity` floats. The run must have succeeded and the entry have had
  * WEIR_ENTRY_SAMPLE.
  */
 WEIR_API weir_status weir_step_logits(weir_step* step, int32_t entry, float* logits, int64_t capacity,

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -507,19 +508,33 @@ TEST_CASE("abi: weights that are not finite fail the step and give back its bloc
   {
     Model model(device, folder.string());
     Cache cache(model, 4, 10);
-    Step step(cache, 1, 16);
+    Step step(cache, 2, 16);
     const int32_t tokens[] = {1, 2, 3, 4, 5};
     const weir_sequence sequence = cache.create();
     step.clear();
     step.add(sequence, tokens, 5);
     CHECK(step.run() == WEIR_OK);
+    // The copy that the fork needs for its next token must be given back, too.
+    weir_sequence fork = 0;
+    REQUIRE(weir_sequence_fork(cache.handle(), sequence, &fork, nullptr) == WEIR_OK);
+    const auto before = cache.statistics();
     step.clear();
+    step.add(fork, tokens, 1);
     step.add(sequence, tokens, 5);
-    step.sample(0);
+    step.sample(1);
+    step.buffers().sampled_tokens[1] = 4711;
     CHECK(step.run() == WEIR_INVALID_MODEL);
+    CHECK(std::string(step.error().message).find("entry 1") != std::string::npos);
+    CHECK(step.buffers().sampled_tokens[1] == 4711);
+    const auto after = cache.statistics();
     CHECK(cache.describe(sequence).length == 5);
-    CHECK(cache.statistics().used == 2);
-    CHECK(cache.statistics().steps == 1);
+    CHECK(cache.describe(fork).length == 5);
+    CHECK(after.used == before.used);
+    CHECK(after.shared == before.shared);
+    CHECK(after.copied_on_write == 0);
+    CHECK(after.steps == 1);
+    std::vector<float> logits(512);
+    CHECK(weir_step_logits(step.handle(), 1, logits.data(), 512, nullptr) == WEIR_INVALID_ARGUMENT);
   }
   std::filesystem::remove_all(folder);
 }
@@ -553,60 +568,95 @@ TEST_CASE("abi: objects may be closed in any order") {
   CHECK(weir_step_close(step, &error) == WEIR_CLOSED);
 }
 
-TEST_CASE("abi: threads that use and close the same objects get statuses") {
-  Device device;
+TEST_CASE("abi: threads that step, fork, swap and close the same objects get statuses") {
+  Device device(WEIR_DEVICE_CPU, 1);
   Model model(device, model_directory());
+  int steps = 0;
   for (int round = 0; round < 20; round++) {
     auto cache_options = make<weir_cache_options>();
     cache_options.blocks = 64;
+    cache_options.swap_blocks = 64;
     weir_cache* cache = nullptr;
     weir_step* step = nullptr;
+    weir_sequence stepped = 0;
     REQUIRE(weir_cache_create(model.handle(), &cache_options, &cache, nullptr) == WEIR_OK);
     auto step_options = make<weir_step_options>();
-    step_options.max_entries = 2;
+    step_options.max_entries = 1;
     step_options.max_tokens = 8;
     REQUIRE(weir_step_create(cache, &step_options, &step, nullptr) == WEIR_OK);
-    std::vector<std::thread> threads;
+    REQUIRE(weir_sequence_create(cache, &stepped, nullptr) == WEIR_OK);
+    auto buffers = make<weir_step_buffers>();
+    REQUIRE(weir_step_buffers_get(step, &buffers, nullptr) == WEIR_OK);
+    buffers.sequences[0] = stepped;
+    buffers.token_counts[0] = 1;
+    buffers.tokens[0] = 3;
+    buffers.flags[0] = WEIR_ENTRY_SAMPLE;
     std::atomic<int> unexpected{0};
-    for (int t = 0; t < 3; t++) {
-      threads.emplace_back([&, t] {
-        for (int i = 0; i < 200; i++) {
-          weir_sequence sequence = 0;
-          const weir_status created = weir_sequence_create(cache, &sequence, nullptr);
-          const weir_status ran = weir_step_run(step, 1, nullptr, nullptr);
-          const weir_status freed = weir_sequence_free(cache, sequence, nullptr);
-          if (created != WEIR_OK && created != WEIR_CLOSED) unexpected++;
-          if (!closed_or_invalid(ran)) unexpected++;
-          if (freed != WEIR_OK && freed != WEIR_CLOSED) unexpected++;
-          if (t == 0 && i == 100) {
-            weir_step_close(step, nullptr);
-            weir_cache_close(cache, nullptr);
-          }
+    std::atomic<int> ran{0};
+    const auto expect = [&](weir_status status, std::initializer_list<weir_status> allowed) {
+      if (std::find(allowed.begin(), allowed.end(), status) == allowed.end()) unexpected++;
+      return status == WEIR_OK;
+    };
+    // A second thread that runs the same step, or finds its sequence swapped out, is refused.
+    const auto run = [&] {
+      for (int i = 0; i < 150; i++) {
+        ran +=
+            expect(weir_step_run(step, 1, nullptr, nullptr), {WEIR_OK, WEIR_CLOSED, WEIR_INVALID_ARGUMENT});
+        expect(weir_sequence_truncate(cache, stepped, 0, nullptr),
+               {WEIR_OK, WEIR_CLOSED, WEIR_INVALID_ARGUMENT});
+      }
+    };
+    const auto disturb = [&] {
+      for (int i = 0; i < 300; i++) {
+        weir_sequence child = 0;
+        expect(weir_sequence_fork(cache, stepped, &child, nullptr),
+               {WEIR_OK, WEIR_CLOSED, WEIR_INVALID_ARGUMENT});
+        expect(weir_sequence_swap_out(cache, stepped, nullptr),
+               {WEIR_OK, WEIR_CLOSED, WEIR_INVALID_ARGUMENT});
+        expect(weir_sequence_free(cache, child, nullptr), {WEIR_OK, WEIR_CLOSED});
+        expect(weir_sequence_swap_in(cache, stepped, nullptr), {WEIR_OK, WEIR_CLOSED, WEIR_INVALID_ARGUMENT});
+        if (i == 250) {
+          expect(weir_step_close(step, nullptr), {WEIR_OK});
+          expect(weir_cache_close(cache, nullptr), {WEIR_OK});
         }
-      });
-    }
+      }
+    };
+    std::vector<std::thread> threads;
+    threads.emplace_back(run);
+    threads.emplace_back(run);
+    threads.emplace_back(disturb);
     for (std::thread& thread : threads) thread.join();
     CHECK(unexpected == 0);
+    steps += ran;
   }
+  CHECK(steps > 100);
 }
 
-TEST_CASE("abi: the layout table covers every struct without a hole that is not padding") {
+TEST_CASE("abi: the layout table covers every field of every struct") {
+  // The offsets and sizes are those of a struct that has just these fields, each a scalar or an array of
+  // them.
   std::set<std::string> owners;
-  for (int32_t i = 0; i < weir_layout_count(); i++) {
+  uint32_t end = 0;
+  uint32_t widest = 0;
+  auto previous = make<weir_field_layout>();
+  const auto round_up = [](uint32_t value, uint32_t step) { return (value + step - 1) / step * step; };
+  for (int32_t i = 0; i <= weir_layout_count(); i++) {
     auto layout = make<weir_field_layout>();
-    REQUIRE(weir_layout_field(i, &layout, nullptr) == WEIR_OK);
-    owners.insert(layout.owner);
-    CHECK(layout.field_offset + layout.field_size <= layout.owner_size);
-    if (std::string(layout.field) == "struct_size") CHECK(layout.field_offset == 0);
-    if (i > 0) {
-      auto previous = make<weir_field_layout>();
-      REQUIRE(weir_layout_field(i - 1, &previous, nullptr) == WEIR_OK);
-      if (std::string(previous.owner) == layout.owner) {
-        const uint32_t end = previous.field_offset + previous.field_size;
-        CHECK(layout.field_offset >= end);
-        CHECK(layout.field_offset - end < 8);
-      }
+    if (i < weir_layout_count()) REQUIRE(weir_layout_field(i, &layout, nullptr) == WEIR_OK);
+    if (i == weir_layout_count() || owners.insert(layout.owner).second) {
+      if (i > 0) CHECK(round_up(end, widest) == previous.owner_size);
+      end = 0;
+      widest = 0;
     }
+    if (i == weir_layout_count()) break;
+    const std::string field = layout.field;
+    const bool text = field == "message" || field == "name" || field == "matmul";
+    const uint32_t alignment = text ? 1 : (field == "eos_tokens" ? 4 : layout.field_size);
+    CAPTURE(field);
+    CHECK(layout.field_offset == round_up(end, alignment));
+    end = layout.field_offset + layout.field_size;
+    widest = std::max(widest, alignment);
+    previous = layout;
   }
   CHECK(owners.size() == 13);
   CHECK(weir_abi_version() == WEIR_ABI_VERSION);
@@ -663,4 +713,126 @@ TEST_CASE("abi: one layer of Llama-2-7B at random runs, with progress") {
   REQUIRE(step.run() == WEIR_OK);
   CHECK(step.buffers().sampled_tokens[0] == step.buffers().sampled_tokens[1]);
   CHECK(step.logits(0) == step.logits(1));
+
+  // Alone a sequence gets the same numbers, to the bit, as in company.
+  const auto in_company = step.logits(0);
+  const weir_sequence alone = cache.create();
+  step.clear();
+  step.add(alone, tokens.data(), 3);
+  REQUIRE(step.run() == WEIR_OK);
+  step.clear();
+  step.add(alone, tokens.data() + 3, 1);
+  step.sample(0);
+  REQUIRE(step.run() == WEIR_OK);
+  CHECK(step.logits(0) == in_company);
+}
+
+TEST_CASE("abi: logits, block tables and capacity in bytes") {
+  Device device;
+  Model model(device, model_directory());
+  auto options = make<weir_cache_options>();
+  options.block_size = 4;
+  options.bytes = 10 * 4 * model.info().kv_bytes_per_token + 100;
+  weir_cache* sized_by_bytes = nullptr;
+  REQUIRE(weir_cache_create(model.handle(), &options, &sized_by_bytes, nullptr) == WEIR_OK);
+  auto statistics = make<weir_cache_statistics>();
+  REQUIRE(weir_cache_statistics_read(sized_by_bytes, &statistics, nullptr) == WEIR_OK);
+  CHECK(statistics.capacity == 10);
+  CHECK(statistics.block_bytes == 4 * model.info().kv_bytes_per_token);
+  REQUIRE(weir_cache_close(sized_by_bytes, nullptr) == WEIR_OK);
+
+  Cache cache(model, 4, 10);
+  Step step(cache, 2, 16);
+  std::vector<float> logits(512);
+  const auto read = [&](int32_t entry, int64_t capacity) {
+    return weir_step_logits(step.handle(), entry, logits.data(), capacity, nullptr);
+  };
+  CHECK(read(0, 512) == WEIR_INVALID_ARGUMENT);  // nothing has run
+  const std::vector<int32_t> tokens = {1, 2, 3, 4, 5, 6};
+  const weir_sequence first = cache.create();
+  const weir_sequence second = cache.create();
+  step.clear();
+  step.add(first, tokens.data(), 6);
+  step.add(second, tokens.data(), 3);
+  step.sample(1);
+  REQUIRE(step.run() == WEIR_OK);
+  CHECK(read(1, 512) == WEIR_OK);
+  for (const int32_t entry : {-1, 0, 2, kHuge32, kLow32}) CHECK(read(entry, 512) == WEIR_INVALID_ARGUMENT);
+  for (const int64_t capacity : {int64_t{-1}, int64_t{0}, int64_t{511}}) {
+    CHECK(read(1, capacity) == WEIR_INVALID_ARGUMENT);
+  }
+
+  int32_t blocks[3] = {-7, -7, -7};
+  int32_t count = 0;
+  REQUIRE(weir_sequence_blocks(cache.handle(), first, blocks, 1, &count, nullptr) == WEIR_OK);
+  CHECK(count == 2);
+  CHECK(blocks[0] >= 0);
+  CHECK(blocks[1] == -7);
+  REQUIRE(weir_sequence_blocks(cache.handle(), first, blocks, 3, &count, nullptr) == WEIR_OK);
+  CHECK(blocks[1] != blocks[0]);
+  CHECK(blocks[1] >= 0);
+  CHECK(blocks[2] == -7);
+}
+
+TEST_CASE("abi: a step reports log-probabilities by entry, and its penalty sees the chunk") {
+  Device device;
+  Model model(device, model_directory());
+  Cache cache(model, 4, 20);
+  Step step(cache, 3, 32, 4);
+  const std::vector<int32_t> prompt = {1, 403, 407, 261, 378};
+  step.clear();
+  for (int i = 0; i < 3; i++) {
+    step.add(cache.create(), prompt.data(), 5);
+    if (i != 1) step.sample(i);
+  }
+  step.buffers().top_logprobs[0] = 2;
+  step.buffers().top_logprobs[2] = 4;
+  REQUIRE(step.run() == WEIR_OK);
+  const weir_step_buffers& out = step.buffers();
+  CHECK(out.sampled_tokens[1] == -1);
+  CHECK(std::isnan(out.sampled_logprobs[1]));
+  for (int rank = 0; rank < 4; rank++) {
+    CHECK(out.top_tokens[4 + rank] == -1);
+    CHECK(std::isnan(out.top_token_logprobs[4 + rank]));
+    if (rank < 2) {
+      CHECK(out.top_tokens[rank] == out.top_tokens[8 + rank]);
+      CHECK(out.top_token_logprobs[rank] == out.top_token_logprobs[8 + rank]);
+    } else {
+      CHECK(out.top_tokens[rank] == -1);
+    }
+  }
+  CHECK(out.top_tokens[8] == out.sampled_tokens[2]);
+  CHECK(out.top_token_logprobs[8] == out.sampled_logprobs[2]);
+
+  // A penalty that rules out what was said: give the model its own choice as the last token of the chunk.
+  const int32_t choice = out.sampled_tokens[2];
+  step.clear();
+  std::vector<int32_t> longer = prompt;
+  longer.push_back(choice);
+  step.add(cache.create(), longer.data(), 6);
+  step.sample(0);
+  step.buffers().repetition_penalties[0] = 1e6f;
+  REQUIRE(step.run() == WEIR_OK);
+  const std::vector<float> raw = step.logits(0);
+  int32_t best = -1;
+  const auto penalized = [&](int32_t token) {
+    const bool said = std::find(longer.begin(), longer.end(), token) != longer.end();
+    return !said ? raw[token] : (raw[token] > 0 ? raw[token] / 1e6f : raw[token] * 1e6f);
+  };
+  for (int32_t token = 0; token < 512; token++) {
+    if (best < 0 || penalized(token) > penalized(best)) best = token;
+  }
+  CHECK(step.buffers().sampled_tokens[0] == best);
+  CHECK(std::find(longer.begin(), longer.end(), best) == longer.end());
+}
+
+TEST_CASE("abi: a message that does not fit ends with a whole character") {
+  auto error = make<weir_error>();
+  auto info = make<weir_model_info>();
+  std::string path = "/";
+  for (int i = 0; i < 700; i++) path += "\xC3\xA9";
+  CHECK(weir_model_inspect(path.c_str(), nullptr, &info, &error) == WEIR_IO_ERROR);
+  const std::string message = error.message;
+  CHECK(message.size() <= 999);
+  CHECK(static_cast<unsigned char>(message.back()) != 0xC3);
 }

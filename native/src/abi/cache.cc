@@ -16,13 +16,6 @@ constexpr int32_t kMaxSequences = 1 << 20;
 // Block ids are 32-bit.
 constexpr int64_t kMaxBlocks = std::numeric_limits<int32_t>::max();
 
-void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high) {
-    throw invalid_argument("weir_cache_options." + std::string(name) + " is " + std::to_string(value) +
-                           ", must be in " + std::to_string(low) + ".." + std::to_string(high));
-  }
-}
-
 // Runs `work` on the cache with its lock held.
 template <typename Work>
 void with_cache(weir_cache* handle, Work&& work) {
@@ -40,11 +33,12 @@ weir_status weir_cache_create(weir_model* model, const weir_cache_options* optio
     weir_cache_options checked = optional(options, "options");
     if (checked.block_size == 0) checked.block_size = kDefaultBlockSize;
     if (checked.max_sequences == 0) checked.max_sequences = kDefaultSequences;
-    check_range("block_size", checked.block_size, 1, WEIR_MAX_BLOCK_SIZE);
-    check_range("blocks", checked.blocks, 0, kMaxBlocks);
-    check_range("bytes", checked.bytes, 0, std::numeric_limits<int64_t>::max());
-    check_range("swap_blocks", checked.swap_blocks, 0, kMaxBlocks);
-    check_range("max_sequences", checked.max_sequences, 1, kMaxSequences);
+    check_range("weir_cache_options.block_size", checked.block_size, 1, WEIR_MAX_BLOCK_SIZE);
+    check_range("weir_cache_options.blocks", checked.blocks, 0, kMaxBlocks);
+    check_range("weir_cache_options.bytes", checked.bytes, 0, std::numeric_limits<int64_t>::max());
+    check_range("weir_cache_options.swap_blocks", checked.swap_blocks, 0, kMaxBlocks);
+    check_range("weir_cache_options.max_sequences", checked.max_sequences, 1, kMaxSequences);
+    check_range("weir_cache_options.reserved", checked.reserved, 0, 0);
     if ((checked.blocks == 0) == (checked.bytes == 0)) {
       throw invalid_argument("weir_cache_options.blocks is " + std::to_string(checked.blocks) +
                              " and .bytes is " + std::to_string(checked.bytes) +
@@ -52,8 +46,7 @@ weir_status weir_cache_create(weir_model* model, const weir_cache_options* optio
     }
     const std::shared_ptr<ModelObject> owner = models().find(model);
     const ModelConfig& config = owner->model.config();
-    const KvLayout layout{checked.block_size, config.layers, config.kv_heads, config.head_size,
-                          owner->device->backend->element_bytes()};
+    const KvLayout layout = layout_of(config, checked.block_size, owner->device->backend->element_bytes());
     if (checked.blocks == 0) {
       checked.blocks = std::min(checked.bytes / layout.block_bytes(), kMaxBlocks);
       if (checked.blocks == 0) {

@@ -1,8 +1,9 @@
 // What every entry point does around its work: exceptions become statuses, structs are checked.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
 
@@ -11,13 +12,24 @@
 
 namespace weir::abi {
 
+// Cuts at the start of a character if there is no room for all of it.
+inline void copy_text(const char* text, char* out, size_t room) noexcept {
+  size_t length = std::strlen(text);
+  if (length >= room) {
+    length = room - 1;
+    while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) length--;
+  }
+  std::memcpy(out, text, length);
+  out[length] = 0;
+}
+
 inline weir_status report(weir_error* error, weir_status status, const char* message, int64_t needed = 0,
                           int64_t available = 0) noexcept {
   if (error != nullptr) {
     error->status = status;
     error->needed = needed;
     error->available = available;
-    std::snprintf(error->message, sizeof error->message, "%s", message);
+    copy_text(message, error->message, sizeof error->message);
   }
   return status;
 }
@@ -65,6 +77,13 @@ T optional(const T* pointer, const char* name) {
   T defaults{};
   defaults.struct_size = sizeof(T);
   return defaults;
+}
+
+inline void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high) {
+    throw invalid_argument(std::string(name) + " is " + std::to_string(value) + ", must be in " +
+                           std::to_string(low) + ".." + std::to_string(high));
+  }
 }
 
 }  // namespace weir::abi

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "abi/guard.h"
 #include "abi/objects.h"
@@ -8,10 +7,6 @@ using namespace weir;
 using namespace weir::abi;
 
 namespace {
-
-KvLayout layout_of(const ModelConfig& config, int32_t block_size, int32_t element_bytes) {
-  return {block_size, config.layers, config.kv_heads, config.head_size, element_bytes};
-}
 
 void describe(const ModelConfig& config, int64_t weight_bytes, int32_t element_bytes, weir_model_info& info) {
   info.vocabulary_size = config.vocabulary_size;
@@ -35,9 +30,10 @@ void describe(const ModelConfig& config, int64_t weight_bytes, int32_t element_b
   info.kv_bytes_per_token = layout_of(config, 1, element_bytes).bytes_per_token();
 }
 
-// A reader of weir_progress must never see a size that this library does not know.
+// Also checks what the options point to.
 weir_model_options checked_options(const weir_model_options* options) {
   const weir_model_options checked = optional(options, "options");
+  check_range("weir_model_options.reserved", checked.reserved, 0, 0);
   if (checked.progress != nullptr) sized(checked.progress, "options->progress");
   return checked;
 }

@@ -14,6 +14,10 @@
 
 namespace weir::abi {
 
+inline KvLayout layout_of(const ModelConfig& config, int32_t block_size, int32_t element_bytes) {
+  return {block_size, config.layers, config.kv_heads, config.head_size, element_bytes};
+}
+
 struct DeviceObject {
   std::unique_ptr<Backend> backend;
 };

@@ -13,13 +13,6 @@ constexpr int32_t kDefaultTokens = 2048;
 constexpr int32_t kMaxEntries = 65536;
 constexpr int32_t kMaxTokens = 1 << 20;
 
-void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high) {
-    throw invalid_argument("weir_step_options." + std::string(name) + " is " + std::to_string(value) +
-                           ", must be in " + std::to_string(low) + ".." + std::to_string(high));
-  }
-}
-
 // Marks a step as running for as long as it lives.
 class Running {
  public:
@@ -43,9 +36,9 @@ weir_status weir_step_create(weir_cache* cache, const weir_step_options* options
     weir_step_options checked = optional(options, "options");
     if (checked.max_entries == 0) checked.max_entries = kDefaultEntries;
     if (checked.max_tokens == 0) checked.max_tokens = kDefaultTokens;
-    check_range("max_entries", checked.max_entries, 1, kMaxEntries);
-    check_range("max_tokens", checked.max_tokens, 1, kMaxTokens);
-    check_range("max_top_logprobs", checked.max_top_logprobs, 0, WEIR_MAX_TOP_LOGPROBS);
+    check_range("weir_step_options.max_entries", checked.max_entries, 1, kMaxEntries);
+    check_range("weir_step_options.max_tokens", checked.max_tokens, 1, kMaxTokens);
+    check_range("weir_step_options.max_top_logprobs", checked.max_top_logprobs, 0, WEIR_MAX_TOP_LOGPROBS);
     out = steps().insert(std::make_shared<StepObject>(caches().find(cache), checked));
   });
 }

@@ -57,7 +57,8 @@ struct WeightSource {
   std::span<const TensorView> parts;  // empty: random
   int64_t rows = 0;
   int64_t columns = 0;
-  uint64_t seed = 0;    // random: element i is a function of (seed, i)
+  uint64_t seed = 0;  // random: element i is a function of (seed, stream, i)
+  uint64_t stream = 0;
   float mean = 0;       // random: uniform around this mean
   float deviation = 0;  // random: with this standard deviation
 };
@@ -125,9 +126,6 @@ class Context {
  public:
   virtual ~Context() = default;
 
-  virtual void begin(const StepBatch& batch) = 0;
-  virtual void end() = 0;
-
   // out[t] = table[token_ids[t]]
   virtual void embed(const StepBatch& batch, const Weight& table, Activations out) = 0;
   // out = x / rms(x) * gain, by rows
@@ -148,9 +146,10 @@ class Context {
   virtual void silu_multiply(Activations gate_up, Activations out) = 0;
   // out[i] = x[rows[i]]
   virtual void gather_rows(Activations x, const int32_t* rows, Activations out) = 0;
-  // Chooses one token for each row of logits. Row i depends on row i and requests[i] alone.
-  virtual void sample(Activations logits, std::span<const SampleRequest> requests,
-                      std::span<const SampleResult> results) = 0;
+  // Chooses one token for each row of logits. Row i depends on row i and requests[i] alone. Returns the first
+  // row whose logits hold a NaN or +infinity, for which nothing is chosen, or -1.
+  virtual int64_t sample(Activations logits, std::span<const SampleRequest> requests,
+                         std::span<const SampleResult> results) = 0;
   // Copies one row of activations to the host as 32-bit floats.
   virtual void read_row(Activations x, int64_t row, float* out) = 0;
 };
@@ -178,7 +177,7 @@ class Backend {
 
 // Throws Error WEIR_DEVICE_UNAVAILABLE with the reason.
 std::unique_ptr<Backend> open_backend(const weir_device_options& options);
-// Throws like open_backend, without opening.
+// Throws like open_backend.
 void probe_backend(weir_device_kind kind, int32_t ordinal);
 
 }  // namespace weir

@@ -153,7 +153,7 @@ int32_t KvCache::shared_blocks(const Sequence& sequence) const {
                                             [&](int32_t block) { return blocks_.references(block) > 1; }));
 }
 
-int64_t KvCache::append(std::span<const Append> appends) {
+void KvCache::append(std::span<const Append> appends) {
   const int32_t block_size = layout().block_size;
   const auto entry = [&](const Append& append) {
     return "entry " + std::to_string(&append - appends.data());
@@ -207,7 +207,8 @@ int64_t KvCache::append(std::span<const Append> appends) {
   }
   clear_marks();
 
-  int64_t copied = 0;
+  copied_.clear();
+  copied_.reserve(appends.size());
   for (const Append& append : appends) {
     Sequence& sequence = slot_of(append.sequence);
     if (sequence.length() % block_size != 0) {
@@ -216,8 +217,8 @@ int64_t KvCache::append(std::span<const Append> appends) {
         const int32_t own = blocks_.take();
         pool_->copy_block(last, own);
         blocks_.release(last);
+        copied_.push_back({static_cast<size_t>(&append - appends.data()), last});
         last = own;
-        copied++;
       }
     }
     sequence.tokens.insert(sequence.tokens.end(), append.tokens.begin(), append.tokens.end());
@@ -225,8 +226,16 @@ int64_t KvCache::append(std::span<const Append> appends) {
     while (static_cast<int32_t>(sequence.blocks.size()) < count) sequence.blocks.push_back(blocks_.take());
     add(counters_.resident_tokens, static_cast<int64_t>(append.tokens.size()));
   }
-  add(counters_.copied_on_write, copied);
   publish();
+}
+
+int64_t KvCache::commit_append(std::span<const Append> appends) {
+  const int64_t copied = static_cast<int64_t>(copied_.size());
+  add(counters_.steps, 1);
+  for (const Append& append : appends) {
+    add(counters_.tokens_computed, static_cast<int64_t>(append.tokens.size()));
+  }
+  add(counters_.copied_on_write, copied);
   return copied;
 }
 
@@ -234,11 +243,14 @@ void KvCache::undo_append(std::span<const Append> appends) {
   for (const Append& append : appends) {
     truncate(append.sequence, slot_of(append.sequence).length() - static_cast<int32_t>(append.tokens.size()));
   }
-}
-
-void KvCache::count_step(int64_t tokens) {
-  add(counters_.steps, 1);
-  add(counters_.tokens_computed, tokens);
+  // Whoever shared a copied block has been locked out since, so the block still has a user.
+  for (const Copied& copied : copied_) {
+    int32_t& last = slot_of(appends[copied.entry].sequence).blocks.back();
+    blocks_.release(last);
+    blocks_.share(copied.shared);
+    last = copied.shared;
+  }
+  publish();
 }
 
 void KvCache::statistics(weir_cache_statistics& out) const {

@@ -48,6 +48,7 @@ class KvCache {
   std::mutex& mutex() { return mutex_; }
   KvPool& pool() { return *pool_; }
   const KvLayout& layout() const { return pool_->layout(); }
+  int32_t capacity() const { return blocks_.capacity(); }
 
   int64_t create();
   int64_t fork(int64_t parent);
@@ -61,11 +62,12 @@ class KvCache {
 
   // Makes room for all `appends` and records their tokens; blocks that others share are copied first. All or
   // nothing: throws WEIR_OUT_OF_BLOCKS, WEIR_CLOSED or WEIR_INVALID_ARGUMENT (naming the entry) before it
-  // changes anything. Returns the number of blocks copied on write.
-  int64_t append(std::span<const Append> appends);
-  // Takes back the tokens of the last append() whose step failed.
+  // changes anything. Followed by commit_append() or undo_append(), under the same lock.
+  void append(std::span<const Append> appends);
+  // The step has run. Returns the number of blocks that append() copied on write.
+  int64_t commit_append(std::span<const Append> appends);
+  // The step has failed: the tokens are taken back, and copied blocks are shared again.
   void undo_append(std::span<const Append> appends);
-  void count_step(int64_t tokens);
 
   void statistics(weir_cache_statistics& statistics) const;
 
@@ -86,6 +88,12 @@ class KvCache {
   int64_t next_generation_ = 1;
   // Users that entries earlier in the batch take away from a shared block; all zero between calls.
   std::vector<int32_t> pending_releases_;
+  // What append() copied: the entry, and the block it shared before.
+  struct Copied {
+    size_t entry;
+    int32_t shared;
+  };
+  std::vector<Copied> copied_;
 
   // Written under the mutex, read by anyone.
   struct Counters {

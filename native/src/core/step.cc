@@ -11,6 +11,8 @@
 namespace weir {
 namespace {
 
+constexpr float kNotSampled = std::numeric_limits<float>::quiet_NaN();
+
 [[noreturn]] void refuse(int32_t entry, const std::string& what) {
   throw invalid_argument("entry " + std::to_string(entry) + ": " + what);
 }
@@ -37,9 +39,13 @@ Step::Step(Backend& backend, const LlamaModel& model, KvCache& cache, const weir
   arrays_.seeds.resize(entries);
   arrays_.top_logprobs.resize(entries);
   arrays_.sampled_tokens.resize(entries, -1);
-  arrays_.sampled_logprobs.resize(entries, std::numeric_limits<float>::quiet_NaN());
+  arrays_.sampled_logprobs.resize(entries, kNotSampled);
   arrays_.top_tokens.resize(top, -1);
-  arrays_.top_token_logprobs.resize(top, std::numeric_limits<float>::quiet_NaN());
+  arrays_.top_token_logprobs.resize(top, kNotSampled);
+  sampled_tokens_.resize(entries);
+  sampled_logprobs_.resize(entries);
+  top_tokens_.resize(top);
+  top_token_logprobs_.resize(top);
 
   inputs_.reserve(entries);
   token_ids_.reserve(options.max_tokens);
@@ -49,6 +55,8 @@ Step::Step(Backend& backend, const LlamaModel& model, KvCache& cache, const weir
   query_starts_.reserve(entries + 1);
   context_lengths_.reserve(entries);
   table_starts_.reserve(entries + 1);
+  // Enough unless sequences share most of their blocks.
+  block_tables_.reserve(cache.capacity());
   sample_rows_.reserve(entries);
   requests_.reserve(entries);
   results_.reserve(entries);
@@ -151,6 +159,10 @@ void Step::plan() {
   results_.clear();
   logits_row_.clear();
   batch_ = StepBatch{};
+  std::fill(sampled_tokens_.begin(), sampled_tokens_.end(), -1);
+  std::fill(top_tokens_.begin(), top_tokens_.end(), -1);
+  std::fill(sampled_logprobs_.begin(), sampled_logprobs_.end(), kNotSampled);
+  std::fill(top_token_logprobs_.begin(), top_token_logprobs_.end(), kNotSampled);
   const int32_t entries = static_cast<int32_t>(inputs_.size());
   for (int32_t e = 0; e < entries; e++) {
     const Sequence& sequence = cache_.find(inputs_[e].sequence);
@@ -174,8 +186,8 @@ void Step::plan() {
     requests_.back().position = sequence.length();
     requests_.back().history = sequence.tokens;
     const size_t top = static_cast<size_t>(e) * options_.max_top_logprobs;
-    results_.push_back({&arrays_.sampled_tokens[e], &arrays_.sampled_logprobs[e],
-                        arrays_.top_tokens.data() + top, arrays_.top_token_logprobs.data() + top});
+    results_.push_back({&sampled_tokens_[e], &sampled_logprobs_[e], top_tokens_.data() + top,
+                        top_token_logprobs_.data() + top});
   }
   batch_.entries = entries;
   batch_.tokens = query_starts_.back();
@@ -190,13 +202,13 @@ void Step::plan() {
   batch_.sample_rows = sample_rows_.data();
 }
 
-void Step::clear_outputs(int32_t entries) {
-  const float none = std::numeric_limits<float>::quiet_NaN();
-  const size_t top = static_cast<size_t>(entries) * options_.max_top_logprobs;
-  std::fill_n(arrays_.sampled_tokens.begin(), entries, -1);
-  std::fill_n(arrays_.sampled_logprobs.begin(), entries, none);
-  std::fill_n(arrays_.top_tokens.begin(), top, -1);
-  std::fill_n(arrays_.top_token_logprobs.begin(), top, none);
+void Step::publish_outputs() {
+  const size_t entries = inputs_.size();
+  const size_t top = entries * options_.max_top_logprobs;
+  std::copy_n(sampled_tokens_.begin(), entries, arrays_.sampled_tokens.begin());
+  std::copy_n(sampled_logprobs_.begin(), entries, arrays_.sampled_logprobs.begin());
+  std::copy_n(top_tokens_.begin(), top, arrays_.top_tokens.begin());
+  std::copy_n(top_token_logprobs_.begin(), top, arrays_.top_token_logprobs.begin());
 }
 
 void Step::run(int32_t entries, weir_step_report* report) {
@@ -211,25 +223,25 @@ void Step::run(int32_t entries, weir_step_report* report) {
   }
   weir_cache_statistics before{};
   cache_.statistics(before);
-  const int64_t copied = cache_.append(appends_);
+  cache_.append(appends_);
   try {
     plan();
-    clear_outputs(entries);
-    context_->begin(batch_);
-    try {
-      model_.forward(*context_, batch_, cache_.pool(), workspace_);
-      context_->sample(workspace_.logits(batch_.samples), requests_, results_);
-    } catch (...) {
-      context_->end();
-      throw;
+    model_.forward(*context_, batch_, cache_.pool(), workspace_);
+    const int64_t not_finite = context_->sample(workspace_.logits(batch_.samples), requests_, results_);
+    if (not_finite >= 0) {
+      const auto entry = std::find(logits_row_.begin(), logits_row_.end(), not_finite) - logits_row_.begin();
+      throw Error(WEIR_INVALID_MODEL,
+                  "entry " + std::to_string(entry) +
+                      ": its logits are not finite; the weights hold a NaN, an infinity or huge "
+                      "values");
     }
-    context_->end();
   } catch (...) {
     cache_.undo_append(appends_);
     logits_row_.clear();
     throw;
   }
-  cache_.count_step(batch_.tokens);
+  publish_outputs();
+  const int64_t copied = cache_.commit_append(appends_);
   if (report != nullptr) {
     weir_cache_statistics after{};
     cache_.statistics(after);
@@ -252,7 +264,8 @@ void Step::logits(int32_t entry, float* out, int64_t capacity) {
                            std::to_string(vocabulary));
   }
   if (entry < 0 || entry >= static_cast<int32_t>(logits_row_.size()) || logits_row_[entry] < 0) {
-    throw invalid_argument("entry " + std::to_string(entry) + " was not sampled in the last successful run");
+    throw invalid_argument("entry " + std::to_string(entry) +
+                           " was not sampled in the last run, or that run failed");
   }
   context_->read_row(workspace_.logits(batch_.samples), logits_row_[entry], out);
 }

@@ -47,7 +47,7 @@ class Step {
   void read_inputs(int32_t entries);
   SampleRequest read_sampling(int32_t entry) const;
   void plan();
-  void clear_outputs(int32_t entries);
+  void publish_outputs();
 
   const LlamaModel& model_;
   KvCache& cache_;
@@ -66,7 +66,11 @@ class Step {
   std::vector<int64_t> table_starts_;
   std::vector<SampleRequest> requests_;
   std::vector<SampleResult> results_;
-  // Row of workspace_.logits() for each entry of the last successful run, -1 if it did not sample.
+  // What was sampled, until the whole step has succeeded. Laid out as the arrays.
+  std::vector<int32_t> sampled_tokens_, top_tokens_;
+  std::vector<float> sampled_logprobs_, top_token_logprobs_;
+  // Row of workspace_.logits() for each entry of the last run, -1 if it did not sample; empty if the run
+  // failed.
   std::vector<int32_t> logits_row_;
 };
 

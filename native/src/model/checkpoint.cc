@@ -39,8 +39,11 @@ std::vector<std::string> shards_of_folder(const fs::path& directory) {
   }
   if (error) throw io_error(directory, error);
   if (names.empty()) {
-    throw Error(WEIR_IO_ERROR, directory.string() + " holds neither " + kSingleFile + " nor " + kIndexFile +
-                                   " nor any other *" + kExtension + " file");
+    throw Error(WEIR_IO_ERROR,
+                directory.string() + " holds neither " + kSingleFile + " nor " + kIndexFile +
+                    " nor any other *" + kExtension +
+                    " file; a model card without weights can be used with random ones (--random-weights, "
+                    "weir_model_options.weights)");
   }
   std::sort(names.begin(), names.end());
   return names;

@@ -54,7 +54,8 @@ class Loader {
       for (const char* name : names) parts_.push_back(checkpoint_->tensor(prefix + name));
       source.parts = parts_;
     } else {
-      source.seed = options_.seed + next_++;
+      source.seed = options_.seed;
+      source.stream = next_++;
       source.mean = rows == 1 ? 1.0f : 0.0f;
       source.deviation = rows == 1 ? 0.0f : kRandomDeviation;
     }
@@ -125,7 +126,14 @@ LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
     : config_(read_limited_config(directory, options)) {
   Loader loader(config_, directory, options);
   weight_bytes_ = loader.total();
-  const int64_t bytes = config_.parameters() * backend.element_bytes();
+  // Beside the weights: a tied head is packed apart from the embedding, the rotations exist twice for a
+  // moment, and a matrix exists plain and packed while it is packed.
+  const int64_t widest = std::max<int64_t>(config_.vocabulary_size, 2 * int64_t{config_.intermediate_size});
+  const int64_t elements =
+      config_.parameters() +
+      (config_.tied_embeddings ? int64_t{config_.vocabulary_size} * config_.hidden_size : 0) +
+      2 * int64_t{config_.context_length} * config_.head_size + widest * config_.hidden_size;
+  const int64_t bytes = elements * backend.element_bytes();
   const int64_t available = backend.available_memory();
   if (bytes > available) {
     throw Error(WEIR_OUT_OF_MEMORY,

@@ -4,13 +4,15 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <latch>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #if defined(_OPENMP)
@@ -27,34 +29,56 @@ namespace {
 
 constexpr int64_t kHugePage = int64_t{2} << 20;
 
-// The value of `key` in a file of "key: value" lines, or -1.
-int64_t read_kilobytes(const char* path, const std::string& key) {
+// The number after the word `key` in a file, or -1.
+int64_t read_value(const std::string& path, const std::string& key) {
   std::ifstream file(path);
   std::string word;
   while (file >> word) {
     if (word == key) {
-      int64_t kilobytes = -1;
-      file >> kilobytes;
-      return kilobytes;
+      int64_t value = -1;
+      file >> value;
+      return value;
     }
   }
   return -1;
 }
 
-int64_t read_number(const char* path) {
+int64_t read_number(const std::string& path) {
   std::ifstream file(path);
   int64_t number = -1;
   return file >> number ? number : -1;
 }
 
-int64_t total_memory() { return read_kilobytes("/proc/meminfo", "MemTotal:") * 1024; }
+int64_t total_memory() { return read_value("/proc/meminfo", "MemTotal:") * 1024; }
 
-// What the machine has available, or what the control group of the process leaves, whichever is less.
+// The control group of the process and its ancestors, as folders of the version 2 hierarchy; inside a
+// container that is usually the root alone.
+std::vector<std::string> control_groups() {
+  std::vector<std::string> groups{"/sys/fs/cgroup"};
+  std::ifstream file("/proc/self/cgroup");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (!line.starts_with("0::/")) continue;
+    for (std::string path = line.substr(3); path.size() > 1; path.resize(path.rfind('/'))) {
+      groups.push_back("/sys/fs/cgroup" + path);
+    }
+  }
+  return groups;
+}
+
+// What the machine has available, or what the control groups of the process leave, whichever is less. Pages
+// of files in the cache are counted as free: the system drops them when memory is wanted.
 int64_t free_memory() {
-  int64_t available = read_kilobytes("/proc/meminfo", "MemAvailable:") * 1024;
-  const int64_t limit = read_number("/sys/fs/cgroup/memory.max");
-  const int64_t current = read_number("/sys/fs/cgroup/memory.current");
-  if (limit > 0 && current >= 0) available = std::min(available, limit - current);
+  int64_t available = read_value("/proc/meminfo", "MemAvailable:") * 1024;
+  for (const std::string& group : control_groups()) {
+    const int64_t limit = read_number(group + "/memory.max");
+    const int64_t current = read_number(group + "/memory.current");
+    if (limit < 0 || current < 0) continue;
+    const std::string statistics = group + "/memory.stat";
+    const int64_t cache = std::max<int64_t>(read_value(statistics, "inactive_file"), 0) +
+                          std::max<int64_t>(read_value(statistics, "active_file"), 0);
+    available = std::min(available, limit - current + cache);
+  }
   return std::max<int64_t>(available, 0);
 }
 
@@ -70,15 +94,53 @@ std::string processor_name() {
   return "CPU";
 }
 
+// The processors that the process may run on, or those that its control groups pay for, whichever is less.
 int32_t usable_processors() {
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
+  int32_t processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  for (const std::string& group : control_groups()) {
+    std::ifstream file(group + "/cpu.max");
+    double quota = 0;
+    double period = 0;
+    // "max 100000" where there is no quota, which is not a number.
+    if (file >> quota >> period && period > 0) {
+      processors = std::min(processors, static_cast<int32_t>(std::ceil(quota / period)));
+    }
+  }
+  return std::max(1, processors);
 }
+
+// OpenMP ends the process when it cannot start a thread, so that is tried beforehand.
+void require_threads(int32_t threads) {
+  std::vector<std::thread> started;
+  std::latch all(1);
+  std::string failure;
+  try {
+    for (int32_t i = 1; i < threads; i++) started.emplace_back([&] { all.wait(); });
+  } catch (const std::system_error& e) {
+    failure = e.what();
+  }
+  all.count_down();
+  for (std::thread& thread : started) thread.join();
+  if (!failure.empty()) {
+    const int64_t possible = static_cast<int64_t>(started.size()) + 1;
+    throw Error(WEIR_OUT_OF_MEMORY,
+                "the system starts " + std::to_string(possible) + " of " + std::to_string(threads) +
+                    " threads (" + failure + "); lower weir_device_options.threads",
+                threads, possible);
+  }
+}
+
+// Whether memory must be zero, or will be written before it is read.
+enum class Contents { kZero, kUnwritten };
 
 class HostMemory final : public Memory {
  public:
-  HostMemory(int64_t bytes, const char* what) : Memory(allocate(bytes, what), static_cast<size_t>(bytes)) {}
+  HostMemory(int64_t bytes, const char* what, Contents contents = Contents::kZero)
+      : Memory(allocate(bytes, what), static_cast<size_t>(bytes)) {
+    // Zeroing also makes the system hand out the pages now, so that what is accounted is taken.
+    if (contents == Contents::kZero) std::memset(data(), 0, this->bytes());
+  }
   ~HostMemory() override { std::free(data()); }
 
   float* floats() const { return static_cast<float*>(data()); }
@@ -99,7 +161,6 @@ class HostMemory final : public Memory {
                   std::string(what) + ": no " + std::to_string(bytes) + " bytes of memory", bytes, available);
     }
     if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);
-    std::memset(data, 0, bytes);
     return data;
   }
 };
@@ -107,13 +168,14 @@ class HostMemory final : public Memory {
 // Plain row-major floats; matrices may also have a packed copy, and then no plain one.
 class CpuWeight final : public Weight {
  public:
-  explicit CpuWeight(const WeightSource& source)
+  CpuWeight(const WeightSource& source, [[maybe_unused]] int threads)
       : Weight(source.rows, source.columns),
-        memory_(std::make_unique<HostMemory>(
-            source.rows * source.columns * static_cast<int64_t>(sizeof(float)), "a weight of the model")) {
+        memory_(
+            std::make_unique<HostMemory>(source.rows * source.columns * static_cast<int64_t>(sizeof(float)),
+                                         "a weight of the model", Contents::kUnwritten)) {
     float* out = memory_->floats();
     if (source.parts.empty()) {
-      fill_random(source, out);
+      fill_random(source, out, threads);
     } else {
       for (const TensorView& part : source.parts) {
         convert_to_f32(part, out);
@@ -124,8 +186,8 @@ class CpuWeight final : public Weight {
     }
   }
 
-  void pack(const OneDnnApi& api) {
-    packed_ = std::make_unique<OneDnnMatrix>(api, floats(), rows(), columns());
+  void pack(const OneDnnApi& api, int threads) {
+    packed_ = std::make_unique<OneDnnMatrix>(api, floats(), rows(), columns(), threads);
     memory_.reset();
   }
 
@@ -133,12 +195,12 @@ class CpuWeight final : public Weight {
   const OneDnnMatrix* packed() const { return packed_.get(); }
 
  private:
-  static void fill_random(const WeightSource& source, float* out) {
+  static void fill_random(const WeightSource& source, float* out, [[maybe_unused]] int threads) {
     const int64_t count = source.rows * source.columns;
     const float width = source.deviation * std::sqrt(12.0f);
-#pragma omp parallel for
+#pragma omp parallel for num_threads(threads)
     for (int64_t i = 0; i < count; i += 4) {
-      const PhiloxBlock block = philox(source.seed, static_cast<uint64_t>(i), 0);
+      const PhiloxBlock block = philox(source.seed, static_cast<uint64_t>(i), source.stream);
       for (int64_t j = 0; j < std::min<int64_t>(4, count - i); j++) {
         out[i + j] = source.mean + width * (static_cast<float>(block.word[j] >> 8) * 0x1.0p-24f - 0.5f);
       }
@@ -199,20 +261,24 @@ class SamplerScratch {
   std::vector<uint64_t> seen_;
 };
 
-[[noreturn]] void fail_not_finite(int64_t row) {
-  throw Error(WEIR_INVALID_MODEL, "the logits of sampled row " + std::to_string(row) +
-                                      " are not finite: the weights hold a NaN, an infinity or huge values");
-}
-
-class ReferenceContext final : public Context {
+// The operators that only copy are the same for both backends.
+class CpuContext : public Context {
  public:
-  explicit ReferenceContext(int32_t vocabulary_size) : sampler_(vocabulary_size, 1) {}
-
-  void begin(const StepBatch&) override {}
-  void end() override {}
   void embed(const StepBatch& batch, const Weight& table, Activations out) override {
     cpu::embed(batch, floats(table), out.columns, floats(out));
   }
+  void gather_rows(Activations x, const int32_t* rows, Activations out) override {
+    cpu::gather_rows(floats(x), rows, out.rows, out.columns, floats(out));
+  }
+  void read_row(Activations x, int64_t row, float* out) override {
+    std::copy_n(floats(x) + row * x.columns, x.columns, out);
+  }
+};
+
+class ReferenceContext final : public CpuContext {
+ public:
+  explicit ReferenceContext(int32_t vocabulary_size) : sampler_(vocabulary_size, 1) {}
+
   void rms_norm(Activations x, const Weight& gain, float epsilon, Activations out) override {
     reference::rms_norm(floats(x), floats(gain), epsilon, x.rows, x.columns, floats(out));
   }
@@ -235,38 +301,29 @@ class ReferenceContext final : public Context {
   void silu_multiply(Activations gate_up, Activations out) override {
     reference::silu_multiply(floats(gate_up), out.rows, out.columns, floats(out));
   }
-  void gather_rows(Activations x, const int32_t* rows, Activations out) override {
-    cpu::gather_rows(floats(x), rows, out.rows, out.columns, floats(out));
-  }
-  void sample(Activations logits, std::span<const SampleRequest> requests,
-              std::span<const SampleResult> results) override {
+
+  int64_t sample(Activations logits, std::span<const SampleRequest> requests,
+                 std::span<const SampleResult> results) override {
     for (size_t i = 0; i < requests.size(); i++) {
       if (!sample_row(floats(logits) + i * logits.columns, static_cast<int32_t>(logits.columns), requests[i],
                       results[i], sampler_.of(0))) {
-        fail_not_finite(static_cast<int64_t>(i));
+        return static_cast<int64_t>(i);
       }
     }
-  }
-  void read_row(Activations x, int64_t row, float* out) override {
-    std::copy_n(floats(x) + row * x.columns, x.columns, out);
+    return -1;
   }
 
  private:
   SamplerScratch sampler_;
 };
 
-class ThreadedContext final : public Context {
+class ThreadedContext final : public CpuContext {
  public:
   ThreadedContext(const OneDnnApi* onednn, int threads, int32_t vocabulary_size)
       : threads_(threads), sampler_(vocabulary_size, threads) {
     if (onednn != nullptr) stream_ = std::make_unique<OneDnnStream>(*onednn, threads);
   }
 
-  void begin(const StepBatch&) override {}
-  void end() override {}
-  void embed(const StepBatch& batch, const Weight& table, Activations out) override {
-    cpu::embed(batch, floats(table), out.columns, floats(out));
-  }
   void rms_norm(Activations x, const Weight& gain, float epsilon, Activations out) override {
     cpu::rms_norm(floats(x), floats(gain), epsilon, x.rows, x.columns, floats(out), threads_);
   }
@@ -297,15 +354,14 @@ class ThreadedContext final : public Context {
   void silu_multiply(Activations gate_up, Activations out) override {
     cpu::silu_multiply(floats(gate_up), out.rows, out.columns, floats(out), threads_);
   }
-  void gather_rows(Activations x, const int32_t* rows, Activations out) override {
-    cpu::gather_rows(floats(x), rows, out.rows, out.columns, floats(out));
-  }
-  void sample(Activations logits, std::span<const SampleRequest> requests,
-              std::span<const SampleResult> results) override {
+
+  int64_t sample(Activations logits, std::span<const SampleRequest> requests,
+                 std::span<const SampleResult> results) override {
     const int64_t count = static_cast<int64_t>(requests.size());
-    std::atomic<int64_t> not_finite{-1};
-#pragma omp parallel for num_threads(threads_) \
-    schedule(dynamic) if (count * logits.columns > kParallelElements)
+    int64_t not_finite = count;
+#pragma omp parallel for num_threads(threads_)                                      \
+    schedule(dynamic) if (count * logits.columns > kParallelElements) reduction(min \
+                                                                                : not_finite)
     for (int64_t i = 0; i < count; i++) {
 #if defined(_OPENMP)
       const int thread = omp_get_thread_num();
@@ -314,13 +370,10 @@ class ThreadedContext final : public Context {
 #endif
       if (!sample_row(floats(logits) + i * logits.columns, static_cast<int32_t>(logits.columns), requests[i],
                       results[i], sampler_.of(thread))) {
-        not_finite = i;
+        not_finite = std::min(not_finite, i);
       }
     }
-    if (not_finite >= 0) fail_not_finite(not_finite);
-  }
-  void read_row(Activations x, int64_t row, float* out) override {
-    std::copy_n(floats(x) + row * x.columns, x.columns, out);
+    return not_finite < count ? not_finite : -1;
   }
 
  private:
@@ -341,6 +394,7 @@ class CpuBackend final : public Backend {
 #if !defined(_OPENMP)
     threads_ = 1;
 #endif
+    require_threads(threads_);
   }
 
   void describe(weir_device_info& info) const override {
@@ -366,14 +420,14 @@ class CpuBackend final : public Backend {
     return std::make_unique<HostMemory>(bytes, what);
   }
   std::unique_ptr<Weight> make_vector(const WeightSource& source) override {
-    return std::make_unique<CpuWeight>(source);
+    return std::make_unique<CpuWeight>(source, threads_);
   }
   std::unique_ptr<Weight> make_table(const WeightSource& source) override {
-    return std::make_unique<CpuWeight>(source);
+    return std::make_unique<CpuWeight>(source, threads_);
   }
   std::unique_ptr<Weight> make_matrix(const WeightSource& source) override {
-    auto weight = std::make_unique<CpuWeight>(source);
-    if (onednn_ != nullptr) weight->pack(*onednn_);
+    auto weight = std::make_unique<CpuWeight>(source, threads_);
+    if (onednn_ != nullptr) weight->pack(*onednn_, threads_);
     return weight;
   }
   std::unique_ptr<KvPool> make_pool(const KvLayout& layout, int64_t blocks, int64_t swap_blocks) override {

@@ -99,9 +99,6 @@ Owned<dnnl_memory_t> memory(const OneDnnApi& api, const_dnnl_memory_desc_t descr
   return {result, api.dnnl_memory_destroy};
 }
 
-struct FreeDeleter {
-  void operator()(void* data) const { std::free(data); }
-};
 // oneDNN takes its number of threads from the calling thread's OpenMP setting, which is the caller's to keep.
 class ThreadSetting {
  public:
@@ -123,6 +120,9 @@ class ThreadSetting {
   [[maybe_unused]] int before_ = 1;
 };
 
+struct FreeDeleter {
+  void operator()(void* data) const { std::free(data); }
+};
 using Bytes = std::unique_ptr<void, FreeDeleter>;
 
 Bytes allocate_bytes(size_t bytes) {
@@ -180,6 +180,9 @@ std::string onednn_version(const OneDnnApi& api) {
 
 int64_t onednn_rows(int64_t rows) {
   const auto round_up = [&](int64_t step) { return (rows + step - 1) / step * step; };
+  // The library has a kernel of its own for one row, which adds up in another order; with two rows a sequence
+  // gets the same numbers alone and in company.
+  if (rows <= 2) return 2;
   if (rows <= 16) return rows;
   if (rows <= 64) return round_up(8);
   if (rows <= 256) return round_up(32);
@@ -244,8 +247,9 @@ struct OneDnnMatrix::Impl {
   }
 };
 
-OneDnnMatrix::OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t out, int64_t in)
+OneDnnMatrix::OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t out, int64_t in, int threads)
     : impl_(std::make_unique<Impl>(api, out, in)) {
+  const ThreadSetting setting(threads);
   // The layout that the library likes for a batch of this many rows; it serves the others as well.
   constexpr int64_t kPackedForRows = 32;
   const dnnl_dims_t dims = {in, out};
@@ -365,7 +369,7 @@ const OneDnnApi* load_onednn(std::string& reason) {
 }
 std::string onednn_version(const OneDnnApi&) { return {}; }
 int64_t onednn_rows(int64_t rows) { return rows; }
-OneDnnMatrix::OneDnnMatrix(const OneDnnApi&, const float*, int64_t, int64_t) {}
+OneDnnMatrix::OneDnnMatrix(const OneDnnApi&, const float*, int64_t, int64_t, int) {}
 OneDnnMatrix::~OneDnnMatrix() = default;
 OneDnnStream::OneDnnStream(const OneDnnApi&, int) {}
 OneDnnStream::~OneDnnStream() = default;

@@ -27,7 +27,7 @@ class OneDnnStream;
 class OneDnnMatrix {
  public:
   // `weight` is [out][in] row-major and not used after the constructor returns.
-  OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t out, int64_t in);
+  OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t out, int64_t in, int threads);
   ~OneDnnMatrix();
 
  private:

@@ -44,7 +44,7 @@ struct SampleScratch {
   int32_t* candidates;  // [vocabulary_size]
   uint64_t* seen;       // [ceil(vocabulary_size / 64)], all zero between calls
 };
-// False, with nothing written, if the logits hold a NaN or an infinity.
+// False, with nothing written, if the logits hold a NaN or +infinity.
 bool sample_row(const float* logits, int32_t vocabulary_size, const SampleRequest& request,
                 const SampleResult& result, const SampleScratch& scratch);
 

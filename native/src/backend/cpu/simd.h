@@ -23,7 +23,8 @@ __attribute__((always_inline)) inline float fast_exp(float x) {
   constexpr float kLn2High = 0.693359375f;
   constexpr float kLn2Low = -2.12194440e-4f;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
-  const float clamped = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);
+  // Written so that a NaN is clamped as well: converting it to an integer is undefined.
+  const float clamped = x > -87.0f ? (x < 88.0f ? x : 88.0f) : -87.0f;
   const float n = (clamped * kLog2E + kRound) - kRound;
   const float r = (clamped - n * kLn2High) - n * kLn2Low;
   float p = 1.9875691500e-4f;
@@ -37,7 +38,7 @@ __attribute__((always_inline)) inline float fast_exp(float x) {
   float scale;
   std::memcpy(&scale, &exponent, sizeof scale);
   const float result = x < -87.0f ? 0.0f : p * scale;
-  return x > 88.0f ? std::numeric_limits<float>::infinity() : result;
+  return x > 88.0f ? std::numeric_limits<float>::infinity() : (x == x ? result : x);
 }
 
 __attribute__((always_inline)) inline float dot(const float* a, const float* b, int64_t n) {
