@@ -62,7 +62,7 @@ void check_attention(const Heads& heads, std::span<const RandomBatch::Entry> ent
   }
   const std::vector<double> expected = expected_attention(batch, heads, qkv, keys, values);
 
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     CAPTURE(named.name);
     CAPTURE(heads.query);
     CAPTURE(heads.kv);

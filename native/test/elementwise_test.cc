@@ -32,7 +32,7 @@ std::unique_ptr<Weight> vector_weight(Backend& backend, std::span<const float> v
 }  // namespace
 
 TEST_CASE("rms_norm and add_rms_norm") {
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     CAPTURE(named.name);
     const auto context = named.backend->make_context(8);
     for (const int64_t columns : {1, 7, 64, 4096}) {
@@ -63,7 +63,7 @@ TEST_CASE("rms_norm and add_rms_norm") {
 }
 
 TEST_CASE("silu_multiply, also where exp overflows or vanishes") {
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     CAPTURE(named.name);
     const int64_t rows = 9;
     const int64_t columns = 5000;
@@ -98,7 +98,7 @@ TEST_CASE("rope_append rotates halves and puts keys and values where the block t
       const auto qkv = random_floats(batch.tokens * columns, 7);
       const auto rotations = random_floats(int64_t{batch.longest_context} * heads.size, 8);
       const KvLayout layout{block_size, 3, heads.kv, heads.size, 4};
-      for (const NamedBackend& named : present_backends()) {
+      for (const NamedBackend& named : PresentBackends()) {
         CAPTURE(named.name);
         const auto pool = named.backend->make_pool(layout, random.blocks, 0);
         float* data = static_cast<float*>(pool->data());
@@ -150,7 +150,7 @@ TEST_CASE("rope_append rotates halves and puts keys and values where the block t
 }
 
 TEST_CASE("embed and gather_rows copy rows") {
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     const auto table = random_floats(100 * 33, 9);
     const TensorView view = view_of(table, 100, 33);
     WeightSource source;

@@ -9,7 +9,7 @@ TEST_CASE("matmul: against fp64, for every number of rows that has a kernel of i
   struct Shape {
     int64_t in, out;
   };
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     for (const Shape shape : {Shape{64, 128}, Shape{172, 64}, Shape{1, 1}, Shape{17, 513}, Shape{256, 700}}) {
       const auto weight = random_floats(shape.in * shape.out, 1, 0.1f);
       const TensorView view = view_of(weight, shape.out, shape.in);
@@ -44,7 +44,7 @@ TEST_CASE("matmul: against fp64, for every number of rows that has a kernel of i
 }
 
 TEST_CASE("matmul: stacked weights are the projections one after another") {
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     const auto first = random_floats(3 * 8, 1);
     const auto second = random_floats(5 * 8, 2);
     const std::vector<TensorView> parts = {view_of(first, 3, 8), view_of(second, 5, 8)};
@@ -67,7 +67,7 @@ TEST_CASE("matmul: stacked weights are the projections one after another") {
 }
 
 TEST_CASE("random weights depend on the seed and the index alone and have the deviation asked for") {
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     const auto draw = [&](uint64_t seed, int64_t rows) {
       WeightSource source;
       source.rows = rows;

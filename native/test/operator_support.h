@@ -12,37 +12,53 @@
 #include <random>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
-#include "core/error.h"
+#include "backend/cpu/operators.h"
 
 namespace weir::test {
 
-// The backends on this machine with one to four threads; each operator test runs on all of them.
+// While it lives, the threads of the CPU backend share even the smallest work.
+class SharedWork {
+ public:
+  SharedWork() : usual_(std::exchange(cpu::parallel_work, {0, 0, 0})) {}
+  ~SharedWork() { cpu::parallel_work = usual_; }
+  SharedWork(const SharedWork&) = delete;
+  SharedWork& operator=(const SharedWork&) = delete;
+
+ private:
+  cpu::ParallelWork usual_;
+};
+
 struct NamedBackend {
   std::string name;
   std::unique_ptr<Backend> backend;
 };
 
-inline std::vector<NamedBackend> present_backends() {
-  std::vector<NamedBackend> present;
-  const auto open = [&](weir_device_kind kind, int32_t threads, const char* name) {
+// The backends on this machine with one to four threads; each operator test runs on all of them.
+class PresentBackends {
+ public:
+  PresentBackends() {
+    open(WEIR_DEVICE_CPU_REFERENCE, 1, "cpu-reference");
+    for (const int32_t threads : {1, 2, 3, 4}) open(WEIR_DEVICE_CPU, threads, "cpu");
+  }
+  auto begin() const { return present_.begin(); }
+  auto end() const { return present_.end(); }
+
+ private:
+  void open(weir_device_kind kind, int32_t threads, const char* name) {
     weir_device_options options{};
     options.kind = kind;
     options.threads = threads;
-    try {
-      present.push_back(
-          {std::string(name) + " with " + std::to_string(threads) + " threads", open_backend(options)});
-    } catch (const Error& e) {
-      REQUIRE(e.status() == WEIR_DEVICE_UNAVAILABLE);
-      MESSAGE("skipped: ", e.message());
-    }
-  };
-  open(WEIR_DEVICE_CPU_REFERENCE, 1, "cpu-reference");
-  for (const int32_t threads : {1, 2, 3, 4}) open(WEIR_DEVICE_CPU, threads, "cpu");
-  return present;
-}
+    present_.push_back(
+        {std::string(name) + " with " + std::to_string(threads) + " threads", open_backend(options)});
+  }
+
+  SharedWork shared_work_;
+  std::vector<NamedBackend> present_;
+};
 
 inline std::vector<float> random_floats(size_t count, uint32_t seed, float deviation = 1) {
   std::mt19937 random(seed);

@@ -100,7 +100,7 @@ TEST_CASE("philox: the vectors of its authors (Random123, kat_vectors)") {
 }
 
 TEST_CASE("sampler: greedy takes the largest, the first of equals, and reports log-probabilities") {
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     SampleRequest request;
     request.top_logprobs = 10;
     const Sample s = sample(*named.backend, {kLogits}, {request})[0];
@@ -117,7 +117,7 @@ TEST_CASE("sampler: greedy takes the largest, the first of equals, and reports l
 }
 
 TEST_CASE("sampler: draws follow softmax at the temperature") {
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     CAPTURE(named.name);
     for (const float temperature : {0.5f, 1.0f, 3.0f}) {
       SampleRequest request;
@@ -138,7 +138,7 @@ TEST_CASE("sampler: top-k and top-p keep what they say, alone and together") {
     return out;
   };
   const std::vector<double> p = softmax(kLogits, 1);
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     CAPTURE(named.name);
     SampleRequest request;
     request.temperature = 1;
@@ -173,7 +173,7 @@ TEST_CASE("sampler: top-k and top-p keep what they say, alone and together") {
 
 TEST_CASE("sampler: the repetition penalty divides positive and multiplies negative logits, once a token") {
   const std::vector<int32_t> history = {1, 1, 1, 3, 6};
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     SampleRequest request;
     request.repetition_penalty = 2;
     request.history = history;
@@ -204,7 +204,7 @@ TEST_CASE("sampler: a row does not depend on its batch, and different seeds and 
     request.position = 1000 - i;
     requests.push_back(request);
   }
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     CAPTURE(named.name);
     const std::vector<Sample> together = sample(*named.backend, rows, requests);
     for (size_t i = 0; i < rows.size(); i++) {
@@ -216,7 +216,7 @@ TEST_CASE("sampler: a row does not depend on its batch, and different seeds and 
 }
 
 TEST_CASE("sampler: temperatures next to zero are greedy, infinite and NaN logits are refused") {
-  for (const NamedBackend& named : present_backends()) {
+  for (const NamedBackend& named : PresentBackends()) {
     SampleRequest request;
     request.temperature = 1e-38f;
     std::vector<float> distinct = kLogits;

@@ -148,8 +148,8 @@ void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float
     work +=
         int64_t{batch.context_lengths[entry]} * (batch.query_starts[entry + 1] - batch.query_starts[entry]);
   }
-  work *= int64_t{heads} * layout.head_size;
-#pragma omp parallel num_threads(threads) if (work > kParallelElements)
+  work *= 2 * int64_t{heads} * layout.head_size;
+#pragma omp parallel num_threads(threads) if (work > parallel_work.multiply_adds)
   {
 #if defined(_OPENMP)
     float* own = scratch + omp_get_thread_num() * floats;

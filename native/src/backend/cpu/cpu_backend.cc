@@ -359,9 +359,9 @@ class ThreadedContext final : public CpuContext {
                  std::span<const SampleResult> results) override {
     const int64_t count = static_cast<int64_t>(requests.size());
     int64_t not_finite = count;
-#pragma omp parallel for num_threads(threads_)                                      \
-    schedule(dynamic) if (count * logits.columns > kParallelElements) reduction(min \
-                                                                                : not_finite)
+#pragma omp parallel for num_threads(threads_)                                         \
+    schedule(dynamic) if (count * logits.columns > parallel_work.logits) reduction(min \
+                                                                                   : not_finite)
     for (int64_t i = 0; i < count; i++) {
 #if defined(_OPENMP)
       const int thread = omp_get_thread_num();

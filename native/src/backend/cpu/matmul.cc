@@ -27,7 +27,7 @@ void multiply_output(const float* weight_row, const float* x, int64_t rows, int6
 // Used where oneDNN is not at hand: reads every weight once, however many rows there are.
 void matmul(const float* weight, const float* x, int64_t rows, int64_t in, int64_t out_size, float* out,
             [[maybe_unused]] int threads) {
-#pragma omp parallel for num_threads(threads) if (rows * in * out_size > kParallelElements)
+#pragma omp parallel for num_threads(threads) if (rows * in * out_size > parallel_work.multiply_adds)
   for (int64_t j = 0; j < out_size; j++) multiply_output(weight + j * in, x, rows, in, out_size, out + j);
 }
 

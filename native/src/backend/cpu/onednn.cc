@@ -1,5 +1,6 @@
 #include "backend/cpu/onednn.h"
 
+#include "backend/cpu/operators.h"
 #include "core/error.h"
 
 #if defined(WEIR_WITH_ONEDNN)
@@ -321,9 +322,7 @@ OneDnnStream::~OneDnnStream() = default;
 void OneDnnStream::multiply(const OneDnnMatrix& matrix, const float* x, int64_t rows, float* out) {
   const OneDnnApi& api = impl_->api;
   const int64_t padded = onednn_rows(rows);
-  // Multiplications below this many multiply-adds take less time than waking and joining other threads.
-  constexpr int64_t kParallelWork = int64_t{1} << 19;
-  const bool parallel = padded * matrix.impl_->in * matrix.impl_->out >= kParallelWork;
+  const bool parallel = padded * matrix.impl_->in * matrix.impl_->out > parallel_work.multiply_adds;
   const ThreadSetting setting(parallel ? impl_->threads : 1);
   auto found = impl_->calls.find({&matrix, padded});
   if (found == impl_->calls.end()) {

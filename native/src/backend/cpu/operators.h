@@ -9,8 +9,15 @@
 
 namespace weir::cpu {
 
-// Below this many elements the work is done by the calling thread: waking the others takes longer.
-constexpr int64_t kParallelElements = 32768;
+// Work below these amounts is done by the calling thread: waking and joining the others takes some
+// microseconds, and milliseconds when other processes have their cores. Variables, so that tests can make
+// every operator share its work.
+struct ParallelWork {
+  int64_t elements = int64_t{1} << 17;       // of an element-wise operator
+  int64_t logits = int64_t{1} << 15;         // of the sampler, which takes an exponential for each
+  int64_t multiply_adds = int64_t{1} << 21;  // of a matmul or of attention
+};
+inline ParallelWork parallel_work;
 
 namespace reference {
 void rms_norm(const float* x, const float* gain, float epsilon, int64_t rows, int64_t columns, float* out);

@@ -34,7 +34,7 @@ void add_row(float* residual, const float* delta, int64_t columns) {
 
 void rms_norm(const float* x, const float* gain, float epsilon, int64_t rows, int64_t columns, float* out,
               [[maybe_unused]] int threads) {
-#pragma omp parallel for num_threads(threads) if (rows * columns > kParallelElements)
+#pragma omp parallel for num_threads(threads) if (rows * columns > parallel_work.elements)
   for (int64_t row = 0; row < rows; row++) {
     norm_row(x + row * columns, gain, epsilon, columns, out + row * columns);
   }
@@ -42,7 +42,7 @@ void rms_norm(const float* x, const float* gain, float epsilon, int64_t rows, in
 
 void add_rms_norm(float* residual, const float* delta, const float* gain, float epsilon, int64_t rows,
                   int64_t columns, float* out, [[maybe_unused]] int threads) {
-#pragma omp parallel for num_threads(threads) if (rows * columns > kParallelElements)
+#pragma omp parallel for num_threads(threads) if (rows * columns > parallel_work.elements)
   for (int64_t row = 0; row < rows; row++) {
     add_row(residual + row * columns, delta + row * columns, columns);
     norm_row(residual + row * columns, gain, epsilon, columns, out + row * columns);
