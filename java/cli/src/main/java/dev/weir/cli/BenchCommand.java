@@ -10,19 +10,20 @@ import dev.weir.cli.workload.LengthDistribution;
 import dev.weir.cli.workload.Trace;
 import dev.weir.cli.workload.TraceException;
 import dev.weir.cli.workload.TraceReader;
+import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.GenerationRequest;
+import dev.weir.engine.RejectionReason;
 import dev.weir.runtime.DeviceInfo;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelInfo;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
-import dev.weir.scheduling.SchedulerFactory;
-import dev.weir.scheduling.Schedulers;
 import dev.weir.scheduling.Workload;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,7 +32,6 @@ import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
-import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -136,8 +136,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--skip-overlong",
       description =
-          "Leave out requests that fit neither the model's context nor the KV pool. Without"
-              + " it they are submitted, refused and counted.")
+          "Leave out requests that do not fit the model's context or the KV pool. Without it they"
+              + " are counted as refused.")
   private boolean skipOverlong;
 
   @Option(
@@ -189,19 +189,20 @@ final class BenchCommand implements Callable<Integer> {
   @Override
   public Integer call() throws CliException {
     checkArguments();
-    RandomGenerator random = new SplittableRandom(seed);
+    SplittableRandom random = new SplittableRandom(seed);
     ModelInfo shape = Model.inspect(model, engineArguments.weights().modelOptions());
     Source source = source(random);
     DeviceInfo device = engineArguments.describeDevice();
-    List<TimedRequest> all = requests(source.arrivals(), shape, random);
-
-    Calibration calibration = calibrate(source.arrivals(), shape, random);
-    IterationCost iterationCost = cost == null ? calibration.fit().cost() : cost();
+    long longest =
+        Math.min(shape.contextLength(), engineArguments.cache().tokens(shape.kvBytesPerToken()));
+    Calibration calibration = calibrate(fitting(source.arrivals(), longest), shape, random.split());
+    IterationCost iterationCost =
+        cost == null ? calibration.fit().cost() : new IterationCost(cost[0], cost[1]);
     KvCapacity memory =
         new KvCapacity(
             calibration.result().kvBlocks(),
             calibration.result().blockSize(),
-            engineArguments.swapBlocks());
+            engineArguments.cache().swapBlocks());
     long limit = Math.min(shape.contextLength(), memory.tokens());
     ArrivalList fitting = fitting(source.arrivals(), limit);
     int overlong = source.arrivals().arrivals().size() - fitting.arrivals().size();
@@ -213,14 +214,10 @@ final class BenchCommand implements Callable<Integer> {
             LengthHistogram.of(fitting.outputTokens()),
             iterationCost,
             memory);
-    List<TimedRequest> submitted =
-        skipOverlong
-            ? all.stream().filter(r -> r.promptTokens() + (long) r.outputTokens() <= limit).toList()
-            : all;
     Comparison comparison =
         new Comparison(
             name -> options(name).kvBlocks(memory.blocks()),
-            submitted,
+            requests(source.arrivals(), shape, memory.tokens(), random.split()),
             workload,
             iterationCost,
             true);
@@ -263,45 +260,40 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private void checkArguments() {
-    CommandLine command = spec.commandLine();
+    OptionCheck check = new OptionCheck(spec.commandLine());
     if (trace != null && (promptTokens != null || outputTokens != null)) {
-      throw new ParameterException(
-          command, "--prompt-tokens and --output-tokens do not go together with --trace");
+      throw check.refused("--prompt-tokens and --output-tokens do not go together with --trace");
     }
-    if (count != null && count < 1) {
-      throw new ParameterException(command, "--requests is " + count + ", must be at least 1");
+    if (count != null) {
+      check.atLeast("--requests", count, 1);
     }
-    if (rounds < 1) {
-      throw new ParameterException(command, "--rounds is " + rounds + ", must be at least 1");
+    check.atLeast("--rounds", rounds, 1);
+    if (arrivals.rate != null) {
+      check.positive("--rate", arrivals.rate);
     }
-    if (arrivals.rate != null && !(arrivals.rate > 0 && arrivals.rate < Double.POSITIVE_INFINITY)) {
-      throw new ParameterException(
-          command, "--rate is " + arrivals.rate + ", must be finite and greater than 0");
+    schedulers.forEach(check::scheduler);
+    if (Set.copyOf(schedulers).size() < schedulers.size()) {
+      throw check.refused("--scheduler names one twice: " + schedulers);
     }
-    List<String> known = Schedulers.all().stream().map(SchedulerFactory::name).toList();
-    for (String scheduler : schedulers) {
-      if (!known.contains(scheduler)) {
-        throw new ParameterException(
-            command, "no scheduler is named '" + scheduler + "'; there are " + known);
+    for (String name : engineArguments.schedulerOptions().keySet()) {
+      int dot = name.indexOf('.');
+      if (dot >= 0 && !schedulers.contains(name.substring(0, dot))) {
+        throw check.refused(
+            "--scheduler-option "
+                + name
+                + ": '"
+                + name.substring(0, dot)
+                + "' is none of the schedulers to compare, "
+                + schedulers);
       }
     }
-    if (Set.copyOf(schedulers).size() < schedulers.size()) {
-      throw new ParameterException(command, "--scheduler names one twice: " + schedulers);
-    }
+    engineArguments.check(check);
     if (cost != null) {
-      cost();
-    }
-  }
-
-  private IterationCost cost() {
-    if (cost.length != 2) {
-      throw new ParameterException(
-          spec.commandLine(), "--cost has " + cost.length + " numbers, must be D0,D1");
-    }
-    try {
-      return new IterationCost(cost[0], cost[1]);
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(spec.commandLine(), "--cost: " + e.getMessage(), e);
+      if (cost.length != 2) {
+        throw check.refused("--cost has " + cost.length + " numbers, must be D0,D1");
+      }
+      check.positive("D0 of --cost", cost[0]);
+      check.notNegative("D1 of --cost", cost[1]);
     }
   }
 
@@ -354,13 +346,15 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private ArrivalList fitting(ArrivalList list, long limit) throws CliException {
+  private ArrivalList fitting(ArrivalList list, long limit) {
     if (list.arrivals().stream().noneMatch(a -> a.totalTokens() <= limit)) {
       Arrival first = list.arrivals().getFirst();
-      throw new CliException(
+      throw new ParameterException(
+          spec.commandLine(),
           "no request of the workload fits into "
               + limit
-              + " tokens, the smaller of the model's context and the KV pool; the first has "
+              + " tokens, the smaller of the model's context and the KV pool (--kv-blocks,"
+              + " --kv-bytes); the first has "
               + first.promptTokens()
               + " + "
               + first.outputTokens());
@@ -368,41 +362,56 @@ final class BenchCommand implements Callable<Integer> {
     return list.filter(a -> a.totalTokens() <= limit);
   }
 
-  private List<TimedRequest> requests(ArrivalList list, ModelInfo shape, RandomGenerator random) {
+  /**
+   * Draws the prompts. That of a request does not depend on the lengths of the others.
+   *
+   * @param poolTokens what the KV pool holds
+   */
+  private List<TimedRequest> requests(
+      ArrivalList list, ModelInfo shape, long poolTokens, SplittableRandom random) {
     int[] words =
         IntStream.range(0, shape.vocabularySize())
             .filter(id -> !shape.eosTokens().contains(id))
             .filter(id -> shape.bosToken().isEmpty() || shape.bosToken().getAsInt() != id)
             .toArray();
-    return list.arrivals().stream()
-        .map(
-            arrival -> {
-              int[] prompt =
-                  random
-                      .ints(arrival.promptTokens(), 0, words.length)
-                      .map(index -> words[index])
-                      .toArray();
-              return request(arrival.seconds(), prompt, arrival.outputTokens());
-            })
-        .toList();
+    List<TimedRequest> requests = new ArrayList<>();
+    for (Arrival arrival : list.arrivals()) {
+      SplittableRandom ids = random.split();
+      long tokens = arrival.totalTokens();
+      if (tokens > shape.contextLength() || tokens > poolTokens) {
+        // The engine would refuse it; a prompt of any length would have to be made for that.
+        if (!skipOverlong) {
+          requests.add(
+              TimedRequest.refused(
+                  arrival.seconds(),
+                  tokens > shape.contextLength()
+                      ? RejectionReason.EXCEEDS_CONTEXT
+                      : RejectionReason.EXCEEDS_KV_CAPACITY,
+                  arrival.promptTokens(),
+                  arrival.outputTokens()));
+        }
+        continue;
+      }
+      int[] prompt =
+          ids.ints(arrival.promptTokens(), 0, words.length).map(index -> words[index]).toArray();
+      requests.add(
+          TimedRequest.of(
+              arrival.seconds(),
+              GenerationRequest.builder(prompt)
+                  .maxTokens(arrival.outputTokens())
+                  .knownOutputTokens(arrival.outputTokens())
+                  .ignoreEos(true)
+                  .build(),
+              arrival.promptTokens(),
+              arrival.outputTokens()));
+    }
+    return requests;
   }
 
-  private static TimedRequest request(double seconds, int[] prompt, int outputTokens) {
-    return new TimedRequest(
-        seconds,
-        GenerationRequest.builder(prompt)
-            .maxTokens(outputTokens)
-            .knownOutputTokens(outputTokens)
-            .ignoreEos(true)
-            .build(),
-        prompt.length,
-        outputTokens);
-  }
-
-  /** A few requests of the workload, cut to a length that every model can do. */
-  private Calibration calibrate(ArrivalList list, ModelInfo shape, RandomGenerator random)
+  /** A few requests of the workload, with outputs cut to save time. */
+  private Calibration calibrate(ArrivalList list, ModelInfo shape, SplittableRandom random)
       throws CliException {
-    ArrivalList some = fitting(list, shape.contextLength()).limit(CALIBRATION_REQUESTS);
+    ArrivalList some = list.limit(CALIBRATION_REQUESTS);
     ArrivalList cut =
         new ArrivalList(
             some.name(),
@@ -414,11 +423,16 @@ final class BenchCommand implements Callable<Integer> {
                 .toList());
     EngineOptions options = options("fcfs").build();
     long tokens = cut.arrivals().stream().mapToLong(Arrival::outputTokens).sum();
+    Engine engine = EngineStart.start(options, !noProgress);
     try (ProgressDisplay display =
         noProgress
             ? ProgressDisplay.none()
             : ProgressDisplay.start("calibration", tokens, "tokens")) {
-      return Calibration.run(options, requests(cut, shape, random), Comparison.progress(display));
+      return Calibration.run(
+          engine,
+          options,
+          requests(cut, shape, Long.MAX_VALUE, random),
+          Comparison.progress(display));
     } catch (IllegalStateException e) {
       throw new CliException(e.getMessage(), e);
     }

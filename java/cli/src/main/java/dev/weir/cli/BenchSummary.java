@@ -33,8 +33,8 @@ import java.util.stream.Collectors;
  * @param seed seed of lengths, arrivals and prompts
  * @param rounds runs of each scheduler; the one of median duration counts
  * @param badRows rows of the trace that were left out
- * @param overlong requests that fit neither the context nor the pool
- * @param overlongSkipped whether those were left out; otherwise the engine refused them
+ * @param overlong requests that do not fit the context or the pool
+ * @param overlongSkipped whether those were left out; otherwise they count as refused
  * @param memory the KV pool
  * @param planned what the schedulers were told about the load
  * @param cost what they were told about the time of an iteration
@@ -122,7 +122,7 @@ record BenchSummary(
         new Fact(
             "over-long requests",
             Format.count(overlong)
-                + (overlong == 0 ? "" : overlongSkipped ? " left out" : " submitted and refused")));
+                + (overlong == 0 ? "" : overlongSkipped ? " left out" : " refused")));
     facts.add(new Fact("workload SHA-256", arrivals.sha256()));
     facts.add(new Fact("seed", Long.toString(seed)));
     if (rounds > 1) {

@@ -6,6 +6,7 @@ import dev.weir.cli.bench.RunProgress;
 import dev.weir.cli.bench.RunResult;
 import dev.weir.cli.bench.TimedRequest;
 import dev.weir.cli.report.ReportedRun;
+import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.scheduling.FluidModel;
 import dev.weir.scheduling.IterationCost;
@@ -73,13 +74,15 @@ record Comparison(
     for (int round = 1; round <= rounds; round++) {
       for (String scheduler : schedulers) {
         String task = rounds == 1 ? scheduler : scheduler + " " + round + "/" + rounds;
+        EngineOptions options = options(scheduler);
+        Engine engine = EngineStart.start(options, showProgress);
         try (ProgressDisplay display =
             showProgress
                 ? ProgressDisplay.start(task, expectedTokens, "tokens")
                 : ProgressDisplay.none()) {
           results
               .computeIfAbsent(scheduler, name -> new ArrayList<>())
-              .add(LoadRun.serve(options(scheduler), requests, progress(display)));
+              .add(LoadRun.serve(engine, options, requests, progress(display)));
         }
       }
     }

@@ -23,8 +23,11 @@ final class CostText {
             ? "as given"
             : String.format(
                 Locale.ROOT,
-                "measured before over %d iterations (residual %.0f %%)",
+                "measured before: a line through the lower quartiles of %d sizes, over %d"
+                    + " iterations (typically off by %.0f %%%s)",
+                fit.sizes(),
                 fit.samples(),
-                fit.relativeResidual() * 100));
+                fit.relativeResidual() * 100,
+                fit.fixedPartAssumed() ? "; the fixed part was too small to be seen" : ""));
   }
 }

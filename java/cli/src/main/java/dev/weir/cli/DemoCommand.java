@@ -12,11 +12,16 @@ import dev.weir.cli.report.ReportedRun;
 import dev.weir.cli.report.Story;
 import dev.weir.cli.workload.Arrival;
 import dev.weir.cli.workload.ArrivalList;
+import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.GenerationRequest;
+import dev.weir.engine.tokenizer.Tokenizer;
+import dev.weir.engine.tokenizer.Tokenizers;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
 import dev.weir.runtime.DeviceOptions;
+import dev.weir.runtime.Model;
+import dev.weir.runtime.ModelOptions;
 import dev.weir.scheduling.FluidModel;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
@@ -32,6 +37,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
@@ -39,7 +45,6 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code weir demo}: the same 64 stories under FCFS and under Nested WAIT. */
@@ -59,6 +64,7 @@ import picocli.CommandLine.Spec;
     })
 final class DemoCommand implements Callable<Integer> {
   private static final List<String> SCHEDULERS = List.of("fcfs", "nested-wait");
+  private static final int BLOCK_SIZE = 16;
   private static final long SEED = 20_261_120;
   private static final int STORIES_PRINTED = 3;
   private static final int STORIES_ON_PAGE = 8;
@@ -130,16 +136,20 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws CliException {
-    if (rounds < 1) {
-      throw new ParameterException(
-          spec.commandLine(), "--rounds is " + rounds + ", must be at least 1");
-    }
+    OptionCheck check = new OptionCheck(spec.commandLine());
+    check.atLeast("--threads", threads, 0);
+    check.within("--kv-blocks", kvBlocks, 1, Long.MAX_VALUE / BLOCK_SIZE);
+    check.positive("--load", load);
+    check.notNegative("--temperature", temperature);
+    check.atLeast("--max-tokens", maxTokens, 1);
+    check.atLeast("--rounds", rounds, 1);
     if (!Files.isDirectory(model)) {
       throw new CliException(
           "the model folder " + model + " is not here; run in the root of Weir, or give --model");
     }
     PrintWriter out = spec.commandLine().getOut();
     List<String> prompts = prompts();
+    checkLengths(check, prompts);
     DeviceInfo device;
     try (Device opened = Device.open(DeviceOptions.cpu().withThreads(threads))) {
       device = opened.info();
@@ -147,9 +157,14 @@ final class DemoCommand implements Callable<Integer> {
 
     Calibration calibration = calibrate(prompts);
     List<RequestOutcome> stories = calibration.result().outcomes();
+    long unfinished = stories.stream().filter(story -> !story.finished()).count();
+    if (unfinished > 0) {
+      throw new CliException(
+          unfinished + " of " + stories.size() + " stories of the calibration did not finish");
+    }
     long tokens = stories.stream().mapToLong(RequestOutcome::outputTokens).sum();
     IterationCost cost = calibration.fit().cost();
-    KvCapacity memory = new KvCapacity(kvBlocks, calibration.result().blockSize(), 0);
+    KvCapacity memory = new KvCapacity(kvBlocks, BLOCK_SIZE, 0);
     LengthHistogram promptTokens =
         LengthHistogram.of(stories.stream().mapToInt(RequestOutcome::promptTokens).toArray());
     LengthHistogram outputTokens =
@@ -205,6 +220,31 @@ final class DemoCommand implements Callable<Integer> {
     return 0;
   }
 
+  /** No story may be refused: the schedulers are to tell the same ones. */
+  private void checkLengths(OptionCheck check, List<String> prompts) {
+    int context = Model.inspect(model, ModelOptions.defaults()).contextLength();
+    long pool = kvBlocks * BLOCK_SIZE;
+    int longest;
+    try (Tokenizer tokenizer = Tokenizers.load(model)) {
+      longest =
+          prompts.stream().mapToInt(text -> tokenizer.encode(text).length).max().orElseThrow();
+    }
+    long needed = longest + (long) maxTokens;
+    if (needed > Math.min(context, pool)) {
+      throw check.refused(
+          "the longest opening has "
+              + longest
+              + " tokens, with --max-tokens "
+              + maxTokens
+              + " that is "
+              + needed
+              + "; "
+              + (needed > context
+                  ? "the model's context has room for " + context
+                  : "the KV pool holds " + pool + " (--kv-blocks)"));
+    }
+  }
+
   private static List<String> prompts() {
     try (InputStream in = DemoCommand.class.getResourceAsStream("demo-prompts.txt");
         BufferedReader reader =
@@ -221,18 +261,19 @@ final class DemoCommand implements Callable<Integer> {
     for (int i = 0; i < prompts.size(); i++) {
       requests.add(request(0, prompts.get(i), i));
     }
+    EngineOptions options = options("fcfs").kvBlocks(kvBlocks).build();
+    Engine engine = EngineStart.start(options, !noProgress);
     try (ProgressDisplay display =
         noProgress
             ? ProgressDisplay.none()
             : ProgressDisplay.start(
                 "calibration", (long) maxTokens * prompts.size() / 2, "tokens")) {
-      return Calibration.run(
-          options("fcfs").kvBlocks(kvBlocks).build(), requests, Comparison.progress(display));
+      return Calibration.run(engine, options, requests, Comparison.progress(display));
     }
   }
 
   private TimedRequest request(double seconds, String prompt, int index) {
-    return new TimedRequest(
+    return TimedRequest.of(
         seconds,
         GenerationRequest.builder(prompt)
             .maxTokens(maxTokens)
@@ -244,7 +285,7 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   private EngineOptions.Builder options(String scheduler) {
-    return EngineOptions.builder(model).threads(threads).scheduler(scheduler);
+    return EngineOptions.builder(model).threads(threads).blockSize(BLOCK_SIZE).scheduler(scheduler);
   }
 
   private static int sameStories(List<ReportedRun> runs) {
@@ -252,8 +293,7 @@ final class DemoCommand implements Callable<Integer> {
     List<RequestOutcome> last = runs.getLast().result().outcomes();
     int same = 0;
     for (int i = 0; i < first.size(); i++) {
-      if (first.get(i).outputTokens() == last.get(i).outputTokens()
-          && first.get(i).text().equals(last.get(i).text())) {
+      if (first.get(i).finished() && Arrays.equals(first.get(i).ids(), last.get(i).ids())) {
         same++;
       }
     }

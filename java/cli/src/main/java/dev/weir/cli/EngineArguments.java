@@ -63,6 +63,18 @@ final class EngineArguments {
       description = "Tokens in one iteration (default: ${DEFAULT-VALUE}).")
   private int maxBatchTokens;
 
+  /** Refuses values that are wrong for every model, device and scheduler. */
+  void check(OptionCheck check) {
+    check.atLeast("--threads", threads, 0);
+    check.atLeast("--layers", weights.layerLimit(), 0);
+    cache.check(check);
+    check.atLeast("--max-sequences", maxSequences, 1);
+    check.atLeast("--max-batch-tokens", maxBatchTokens, 1);
+    if (preemption == Preemption.SWAP && cache.swapBlocks() == 0) {
+      throw check.refused("--preemption swap needs swap space: --swap-blocks is 0");
+    }
+  }
+
   /** Opens the device for a moment. */
   DeviceInfo describeDevice() {
     try (Device opened = Device.open(new DeviceOptions(device, 0, threads))) {
@@ -70,8 +82,8 @@ final class EngineArguments {
     }
   }
 
-  long swapBlocks() {
-    return cache.swapBlocks();
+  CacheArguments cache() {
+    return cache;
   }
 
   WeightsArguments weights() {

@@ -5,15 +5,24 @@ import dev.weir.engine.EngineOptions;
 import dev.weir.runtime.LoadProgress;
 import java.time.Duration;
 
-/** Starts an engine, and shows how a big model is being loaded where somebody watches. */
+/** Starts an engine, and shows how a model is being loaded where somebody watches and waits. */
 final class EngineStart {
   private static final Duration INTERVAL = Duration.ofMillis(100);
+
+  /** A model that is there by then needs no display. */
+  private static final Duration PATIENCE = Duration.ofSeconds(1);
+
   private static final int MIB_SHIFT = 20;
 
   private EngineStart() {}
 
-  static Engine start(EngineOptions options) {
-    if (!ProgressDisplay.watched()) {
+  /**
+   * Starts an engine.
+   *
+   * @param showProgress whether the user wants to see progress at all
+   */
+  static Engine start(EngineOptions options, boolean showProgress) {
+    if (!showProgress || !ProgressDisplay.watched()) {
       return Engine.start(options);
     }
     LoadProgress progress = new LoadProgress();
@@ -30,12 +39,13 @@ final class EngineStart {
     }
   }
 
-  /** Until it is interrupted. A small model is there before the display is. */
+  /** Until it is interrupted. */
   private static void show(LoadProgress progress) {
     try {
-      do {
+      Thread.sleep(PATIENCE);
+      while (progress.total() == 0) {
         Thread.sleep(INTERVAL);
-      } while (progress.total() == 0);
+      }
       long shown = 0;
       try (ProgressDisplay display =
           ProgressDisplay.start("loading", progress.total() >> MIB_SHIFT, "MiB")) {

@@ -7,6 +7,7 @@ import dev.weir.engine.Generation;
 import dev.weir.engine.GenerationRequest;
 import dev.weir.engine.GenerationResult;
 import dev.weir.engine.TokenLogProbability;
+import dev.weir.runtime.Sampling;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.ByteBuffer;
@@ -22,7 +23,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -175,13 +175,11 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws CliException {
-    if (logProbabilities != null && !json) {
-      throw new ParameterException(spec.commandLine(), "--logprobs needs --json");
-    }
+    checkArguments();
     PrintWriter out = spec.commandLine().getOut();
     List<String> texts = texts();
     int count = prompt.ids != null ? 1 : texts.size();
-    try (Engine engine = EngineStart.start(options())) {
+    try (Engine engine = EngineStart.start(options(), true)) {
       for (int i = 0; i < count; i++) {
         GenerationRequest.Builder request =
             prompt.ids != null
@@ -198,10 +196,42 @@ final class GenerateCommand implements Callable<Integer> {
           }
           print(out, generation, text == null || noEcho ? "" : text);
         }
-        out.flush();
+        flush(out);
       }
     }
     return 0;
+  }
+
+  private void checkArguments() {
+    OptionCheck check = new OptionCheck(spec.commandLine());
+    if (maxTokens != null) {
+      check.atLeast("--max-tokens", maxTokens, 1);
+    }
+    check.notNegative("--temperature", temperature);
+    check.atLeast("--top-k", topK, 0);
+    if (!(topP > 0 && topP <= 1)) {
+      throw check.refused("--top-p is " + topP + ", must be greater than 0 and at most 1");
+    }
+    check.positive("--repetition-penalty", repetitionPenalty);
+    check.within("number of --stop", stop.size(), 0, GenerationRequest.MAX_STOP_STRINGS);
+    for (String text : stop) {
+      check.within("length of --stop", text.length(), 1, GenerationRequest.MAX_STOP_LENGTH);
+    }
+    if (logProbabilities != null) {
+      check.within("--logprobs", logProbabilities, 0, Sampling.MAX_TOP_LOG_PROBABILITIES);
+      if (!json) {
+        throw check.refused("--logprobs needs --json");
+      }
+    }
+    check.scheduler(scheduler);
+    engineArguments.check(check);
+  }
+
+  /** Nobody waits for a text that cannot be written. */
+  private static void flush(PrintWriter out) throws CliException {
+    if (out.checkError()) {
+      throw new CliException(Weir.OUTPUT_FAILED);
+    }
   }
 
   private EngineOptions options() {
@@ -252,12 +282,12 @@ final class GenerateCommand implements Callable<Integer> {
     return request.maxTokens(Math.max(1, Math.min(DEFAULT_MAX_TOKENS, room))).build();
   }
 
-  private void print(PrintWriter out, Generation generation, String echo) {
+  private void print(PrintWriter out, Generation generation, String echo) throws CliException {
     out.print(echo);
-    out.flush();
+    flush(out);
     for (GeneratedToken token : generation) {
       out.print(token.text());
-      out.flush();
+      flush(out);
     }
     out.println();
     if (stats) {

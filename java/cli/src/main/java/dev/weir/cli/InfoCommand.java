@@ -69,6 +69,9 @@ final class InfoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    OptionCheck check = new OptionCheck(spec.commandLine());
+    check.atLeast("--layers", weights.layerLimit(), 0);
+    cache.check(check);
     Info info =
         new Info(
             VersionProvider.version(),
@@ -105,10 +108,6 @@ final class InfoCommand implements Callable<Integer> {
 
   private ModelEntry describeModel() {
     ModelInfo shape = Model.inspect(model, weights.modelOptions());
-    if (cache.blockSize() < 1) {
-      throw new ParameterException(
-          spec.commandLine(), "--block-size is " + cache.blockSize() + ", must be at least 1");
-    }
     int length = tokens == null ? shape.contextLength() : tokens;
     if (length < 1 || length > shape.contextLength()) {
       throw new ParameterException(
@@ -122,7 +121,24 @@ final class InfoCommand implements Callable<Integer> {
       if (blocks < 1) {
         throw new ParameterException(
             spec.commandLine(),
-            "the KV pool has no block; one takes " + Format.count(blockBytes) + " bytes");
+            "--kv-bytes is "
+                + cache.bytes()
+                + ", must be at least "
+                + blockBytes
+                + ", the size of a block of "
+                + cache.blockSize()
+                + " tokens");
+      }
+      if (blocks > Long.MAX_VALUE / blockBytes) {
+        throw new ParameterException(
+            spec.commandLine(),
+            "--kv-blocks is "
+                + blocks
+                + ", must be at most "
+                + Long.MAX_VALUE / blockBytes
+                + ": a block takes "
+                + blockBytes
+                + " bytes");
       }
       KvCapacity memory = new KvCapacity(blocks, cache.blockSize(), cache.swapBlocks());
       pool =

@@ -24,7 +24,9 @@ final class Json {
           .addModule(
               new SimpleModule()
                   .addSerializer(double.class, new FiniteDouble())
-                  .addSerializer(Double.class, new FiniteDouble()))
+                  .addSerializer(Double.class, new FiniteDouble())
+                  .addSerializer(float.class, new FiniteFloat())
+                  .addSerializer(Float.class, new FiniteFloat()))
           .build();
 
   private Json() {}
@@ -43,6 +45,18 @@ final class Json {
     public void serialize(Double value, JsonGenerator json, SerializerProvider provider)
         throws IOException {
       if (Double.isFinite(value)) {
+        json.writeNumber(value);
+      } else {
+        json.writeNull();
+      }
+    }
+  }
+
+  private static final class FiniteFloat extends JsonSerializer<Float> {
+    @Override
+    public void serialize(Float value, JsonGenerator json, SerializerProvider provider)
+        throws IOException {
+      if (Float.isFinite(value)) {
         json.writeNumber(value);
       } else {
         json.writeNull();

@@ -148,6 +148,29 @@ class BenchCommandTest {
   }
 
   @Test
+  void countsARequestOfAbsurdLengthWithoutMakingIt() throws Exception {
+    Path trace =
+        Files.writeString(
+            folder.resolve("trace.csv"),
+            """
+            num_prefill_tokens,num_decode_tokens
+            2000000000,5
+            10,2000000000
+            200,100
+            10,5
+            """);
+    String[] arguments = {
+      "--trace", trace.toString(), "--scheduler", "fcfs", "--json", "--kv-blocks", "16"
+    };
+    JsonNode result = JSON.readTree(bench(arguments).out());
+    assertThat(result.at("/workload/overlong").asInt()).isEqualTo(3);
+    JsonNode metrics = result.at("/runs/0/metrics");
+    assertThat(metrics.get("finished").asInt()).isEqualTo(1);
+    assertThat(metrics.at("/refused/EXCEEDS_CONTEXT").asInt()).isEqualTo(2);
+    assertThat(metrics.at("/refused/EXCEEDS_KV_CAPACITY").asInt()).isEqualTo(1);
+  }
+
+  @Test
   void settingsReachTheSchedulerThatTheyName() {
     CommandRun run =
         bench(

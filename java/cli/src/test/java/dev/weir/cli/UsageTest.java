@@ -39,12 +39,12 @@ class UsageTest {
         wrong("Missing required option: '--model=DIR'", "generate", "Hello"),
         wrong("PROMPT", "generate", "--model", model),
         wrong("Unmatched argument", "generate", "--model", model, "--ids", "1", "Hello"),
-        wrong("threads is -1", "generate", "--model", model, "--threads", "-1", "Hello"),
-        wrong("block_size", "generate", "--model", model, "--block-size", "4096", "Hello"),
+        wrong("--threads is -1", "generate", "--model", model, "--threads", "-1", "Hello"),
+        wrong("--block-size is 4096", "generate", "-m", model, "--block-size", "4096", "Hello"),
         wrong("'gpu' is no device", "generate", "--model", model, "--device", "gpu", "Hello"),
         wrong("--logprobs needs --json", "generate", "--model", model, "--logprobs", "3", "Hello"),
         wrong("'x' is not an int", "generate", "--model", model, "--ids", "1,x"),
-        wrong("kvBlocks is 0", "generate", "--model", model, "--kv-blocks", "0", "Hello"),
+        wrong("--kv-blocks is 0", "generate", "--model", model, "--kv-blocks", "0", "Hello"),
         wrong(
             "mutually exclusive",
             "generate",
@@ -87,7 +87,76 @@ class UsageTest {
             "--prompt-tokens",
             "fixed:1"),
         wrong("--cost has 1 numbers", "bench", "--model", model, "--cost", "0.1"),
-        wrong("fixedSeconds is -1.0", "bench", "--model", model, "--cost=-1,0"),
+        wrong("D0 of --cost is -1.0", "bench", "--model", model, "--cost=-1,0"),
+        wrong("D0 of --cost is 0.0", "bench", "--model", model, "--cost", "0,0"),
+        wrong("D1 of --cost is NaN", "bench", "--model", model, "--cost", "1,NaN"),
+        wrong(
+            "--logprobs is 1000000, must be in 0..64",
+            "generate",
+            "-m",
+            model,
+            "--json",
+            "--logprobs",
+            "1000000",
+            "Hello"),
+        wrong("--logprobs is -1", "generate", "-m", model, "--json", "--logprobs", "-1", "Hello"),
+        wrong("--max-tokens is 0", "generate", "-m", model, "--max-tokens", "0", "Hello"),
+        wrong("--temperature is NaN", "generate", "-m", model, "--temperature", "NaN", "Hello"),
+        wrong("--top-p is 1.5", "generate", "-m", model, "--top-p", "1.5", "Hello"),
+        wrong("--top-k is 513", "generate", "-m", model, "--top-k", "513", "Hello"),
+        wrong(
+            "--repetition-penalty is 0.0",
+            "generate",
+            "-m",
+            model,
+            "--repetition-penalty",
+            "0",
+            "Hello"),
+        wrong("length of --stop is 0", "generate", "-m", model, "--stop", "", "Hello"),
+        wrong("must be in 0..511", "generate", "-m", model, "--ids", "1,512"),
+        wrong(
+            "the pool holds 16 (--kv-blocks, --kv-bytes)",
+            "generate",
+            "-m",
+            model,
+            "--kv-blocks",
+            "1",
+            "Hello"),
+        wrong("--preemption swap needs", "bench", "-m", model, "--preemption", "swap"),
+        wrong(
+            "'nested_wait' is none of the schedulers to compare, [fcfs, nested-wait]",
+            "bench",
+            "-m",
+            model,
+            "--scheduler-option",
+            "nested_wait.pace=2"),
+        wrong(
+            "no request of the workload fits into 512 tokens",
+            "bench",
+            "-m",
+            model,
+            "--prompt-tokens",
+            "fixed:2000000000"),
+        wrong("--load is NaN", "demo", "-m", model, "--load", "NaN"),
+        wrong("--max-tokens is 0", "demo", "-m", model, "--max-tokens", "0"),
+        wrong("the model's context has room for 512", "demo", "-m", model, "--max-tokens", "600"),
+        wrong("the KV pool holds 400 (--kv-blocks)", "demo", "-m", model, "--kv-blocks", "25"),
+        wrong("--kv-blocks is -1, must be in 1..", "info", "-m", model, "--kv-blocks", "-1"),
+        wrong(
+            "--kv-blocks is 9000000000000000000, must be in 1..",
+            "info",
+            "-m",
+            model,
+            "--kv-blocks",
+            "9000000000000000000"),
+        wrong(
+            "--kv-blocks is 500000000000000000, must be at most",
+            "info",
+            "-m",
+            model,
+            "--kv-blocks",
+            "500000000000000000"),
+        wrong("--kv-bytes is 100, must be at least", "info", "-m", model, "--kv-bytes", "100"),
         wrong("--tokens is 513", "info", "--model", model, "--tokens", "513"));
   }
 
@@ -123,11 +192,11 @@ class UsageTest {
   }
 
   @Test
-  void aPromptThatDoesNotFitIsAFailureThatNamesTheLimit() {
+  void aPromptThatDoesNotFitIsWrongUsageAndTheLimitIsNamed() {
     CommandRun run =
         CommandRun.of("generate", "--model", CommandRun.MODEL, "--max-tokens", "600", "Hello");
-    assertThat(run.status()).isEqualTo(1);
-    assertThat(run.err()).contains("512");
+    assertThat(run.status()).isEqualTo(2);
+    assertThat(run.err()).contains("--max-tokens is 600", "512");
     assertThat(run.out()).isEmpty();
   }
 

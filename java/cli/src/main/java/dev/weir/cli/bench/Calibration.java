@@ -1,5 +1,6 @@
 package dev.weir.cli.bench;
 
+import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import java.util.List;
 
@@ -15,17 +16,15 @@ public record Calibration(CostFit fit, RunResult result) {
   /**
    * Serves the requests, all at once, in order of arrival.
    *
-   * @param options an engine with the scheduler {@code fcfs}
+   * @param engine a fresh one with the scheduler {@code fcfs}; is closed
+   * @param options what it was started with
    * @throws IllegalStateException if the engine did not run one iteration, because it refused every
    *     request
    */
   public static Calibration run(
-      EngineOptions options, List<TimedRequest> requests, RunProgress progress) {
-    List<TimedRequest> atOnce =
-        requests.stream()
-            .map(r -> new TimedRequest(0, r.request(), r.promptTokens(), r.outputTokens()))
-            .toList();
-    RunResult result = LoadRun.serve(options, atOnce, progress);
+      Engine engine, EngineOptions options, List<TimedRequest> requests, RunProgress progress) {
+    List<TimedRequest> atOnce = requests.stream().map(TimedRequest::atOnce).toList();
+    RunResult result = LoadRun.serve(engine, options, atOnce, progress);
     // The first iterations run in the interpreter.
     List<IterationSample> all = result.iterations();
     List<IterationSample> warm = all.subList(all.size() / 8, all.size());

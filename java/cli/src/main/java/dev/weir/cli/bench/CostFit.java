@@ -1,21 +1,43 @@
 package dev.weir.cli.bench;
 
 import dev.weir.scheduling.IterationCost;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
- * The line {@code d0 + d1 * tokens} through measured iterations, by the estimator of Theil and Sen:
- * the median of the slopes between any two iterations of very different size, which garbage
- * collections and other programs on the machine do not disturb.
+ * The line {@code d0 + d1 * tokens} through measured iterations. Whatever disturbs an iteration,
+ * such as another program on the machine, makes it longer and never shorter, and most iterations of
+ * a run have about the same size. So the iterations are first sorted into {@value #SIZES} equal
+ * ranges of size; each range counts once, with the lower quartile of its durations. Through these
+ * goes the line with the least squares of the relative errors, so that the short iterations, which
+ * tell the fixed part, count as much as the long ones.
  *
- * @param cost the line; {@code d1} is 0 where the measurement would make it negative
+ * @param cost the line; {@code d1} is 0 where the measurement would make it negative, and {@code
+ *     d0} is at least {@value #SMALLEST_FIXED_SHARE} of the shortest size
  * @param samples number of iterations
- * @param relativeResidual median distance of an iteration from the line, over the median duration:
- *     how far a straight line is from the truth
+ * @param sizes number of sizes that the line goes through
+ * @param relativeResidual median distance of a size from the line, over its duration: how far a
+ *     straight line is from the truth
+ * @param fixedPartAssumed whether {@code d0} is that smallest share, because the measured one was
+ *     less: a cost that grows about in proportion to the tokens, or a very busy machine
  */
-public record CostFit(IterationCost cost, int samples, double relativeResidual) {
-  /** Iterations that are compared with one another; the number of pairs grows with the square. */
-  private static final int MAX_SAMPLES = 600;
+public record CostFit(
+    IterationCost cost, int samples, int sizes, double relativeResidual, boolean fixedPartAssumed) {
+  private static final int SIZES = 16;
+
+  /** A size that was seen less often tells more about chance than about itself. */
+  private static final int MIN_SAMPLES = 3;
+
+  private static final double SMALLEST_FIXED_SHARE = 0.1;
+
+  /** One range of sizes. */
+  private record Size(double tokens, double seconds) {
+    /** What a relative error counts. */
+    double weight() {
+      return 1 / (seconds * seconds);
+    }
+  }
 
   /**
    * Fits the line.
@@ -25,50 +47,83 @@ public record CostFit(IterationCost cost, int samples, double relativeResidual) 
    * @throws IllegalArgumentException if there is no iteration
    */
   public static CostFit of(double[] tokens, double[] seconds) {
-    int n = seconds.length;
-    if (n == 0) {
+    if (seconds.length == 0) {
       throw new IllegalArgumentException("no iteration was measured");
     }
-    int stride = (n + MAX_SAMPLES - 1) / MAX_SAMPLES;
-    double[] slopes = new double[MAX_SAMPLES * (MAX_SAMPLES - 1) / 2];
-    // The slope between two iterations of nearly the same size is noise.
-    double distance =
-        (Arrays.stream(tokens).max().orElseThrow() - Arrays.stream(tokens).min().orElseThrow()) / 2;
-    int count = 0;
-    for (int i = 0; i < n; i += stride) {
-      for (int j = i + stride; j < n; j += stride) {
-        if (Math.abs(tokens[i] - tokens[j]) > distance) {
-          slopes[count++] = (seconds[j] - seconds[i]) / (tokens[j] - tokens[i]);
-        }
-      }
+    List<Size> sizes = sizes(tokens, seconds, MIN_SAMPLES);
+    if (sizes.size() < 2) {
+      sizes = sizes(tokens, seconds, 1);
     }
-    double slope = count == 0 ? 0 : Math.max(0, median(Arrays.copyOf(slopes, count)));
-    double[] rests = new double[n];
-    for (int i = 0; i < n; i++) {
-      rests[i] = seconds[i] - slope * tokens[i];
+    double smallestFixed =
+        SMALLEST_FIXED_SHARE * sizes.stream().mapToDouble(Size::seconds).min().orElseThrow();
+    IterationCost cost = leastSquares(sizes);
+    boolean assumed = cost == null || cost.fixedSeconds() < smallestFixed;
+    if (assumed) {
+      cost = new IterationCost(smallestFixed, slope(sizes, smallestFixed));
     }
-    double intercept = median(rests);
-    if (intercept <= 0) {
-      // Steeper than proportional. A line through the origin has no fixed part, which the model
-      // needs: keep a token's.
-      for (int i = 0; i < n; i++) {
-        rests[i] = seconds[i] / (tokens[i] + 1);
-      }
-      slope = median(rests);
-      intercept = slope;
+    double[] distances = new double[sizes.size()];
+    for (int i = 0; i < distances.length; i++) {
+      Size size = sizes.get(i);
+      distances[i] = Math.abs(size.seconds() - cost.seconds(size.tokens())) / size.seconds();
     }
-    IterationCost cost = new IterationCost(intercept, slope);
-    double[] distances = new double[n];
-    for (int i = 0; i < n; i++) {
-      distances[i] = Math.abs(seconds[i] - cost.seconds(tokens[i]));
-    }
-    return new CostFit(cost, n, median(distances) / median(seconds.clone()));
+    return new CostFit(cost, seconds.length, sizes.size(), quantile(distances, 0.5), assumed);
   }
 
-  /** Sorts the values. */
-  private static double median(double[] values) {
+  private static List<Size> sizes(double[] tokens, double[] seconds, int minSamples) {
+    double least = Arrays.stream(tokens).min().orElseThrow();
+    double range = Arrays.stream(tokens).max().orElseThrow() - least;
+    List<List<Integer>> members = new ArrayList<>();
+    for (int i = 0; i < SIZES; i++) {
+      members.add(new ArrayList<>());
+    }
+    for (int i = 0; i < tokens.length; i++) {
+      double position = range == 0 ? 0 : (tokens[i] - least) / range;
+      members.get(Math.min(SIZES - 1, (int) (position * SIZES))).add(i);
+    }
+    return members.stream()
+        .filter(indices -> indices.size() >= minSamples)
+        .map(
+            indices ->
+                new Size(
+                    quantile(indices.stream().mapToDouble(i -> tokens[i]).toArray(), 0.5),
+                    quantile(indices.stream().mapToDouble(i -> seconds[i]).toArray(), 0.25)))
+        .toList();
+  }
+
+  /** Null if the line starts at or below zero. */
+  private static IterationCost leastSquares(List<Size> sizes) {
+    double weight = sizes.stream().mapToDouble(Size::weight).sum();
+    double meanTokens = sizes.stream().mapToDouble(s -> s.weight() * s.tokens()).sum() / weight;
+    double meanSeconds = sizes.stream().mapToDouble(s -> s.weight() * s.seconds()).sum() / weight;
+    double spread = 0;
+    double product = 0;
+    for (Size size : sizes) {
+      double distance = size.tokens() - meanTokens;
+      spread += size.weight() * distance * distance;
+      product += size.weight() * distance * (size.seconds() - meanSeconds);
+    }
+    double slope = spread == 0 ? 0 : Math.max(0, product / spread);
+    double fixed = meanSeconds - slope * meanTokens;
+    return fixed > 0 ? new IterationCost(fixed, slope) : null;
+  }
+
+  /** The best slope of a line with this start. */
+  private static double slope(List<Size> sizes, double fixed) {
+    double product = 0;
+    double spread = 0;
+    for (Size size : sizes) {
+      product += size.weight() * size.tokens() * (size.seconds() - fixed);
+      spread += size.weight() * size.tokens() * size.tokens();
+    }
+    return product / spread;
+  }
+
+  /** By linear interpolation. Sorts the values. */
+  private static double quantile(double[] values, double share) {
     Arrays.sort(values);
-    int middle = values.length / 2;
-    return values.length % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+    double position = share * (values.length - 1);
+    int below = (int) position;
+    int above = Math.min(below + 1, values.length - 1);
+    return values[below] + (position - below) * (values[above] - values[below]);
   }
 }

@@ -4,25 +4,38 @@ import dev.weir.engine.CloseMode;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineListener;
 import dev.weir.engine.EngineOptions;
+import dev.weir.engine.EngineState;
 import dev.weir.engine.Generation;
+import dev.weir.engine.GenerationFailedException;
 import dev.weir.engine.GenerationResult;
 import dev.weir.engine.IterationEvent;
 import dev.weir.engine.RejectedRequestException;
+import dev.weir.engine.RejectionReason;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.LockSupport;
 
 /** Serves a list of requests with an engine of its own, and records what happens. */
 public final class LoadRun {
+  private sealed interface Answer {}
+
+  /** {@code end} is in nanoseconds since the start of the run. */
+  private record Accepted(Generation generation, CompletableFuture<Long> end) implements Answer {}
+
+  private record Refused(RejectionReason reason) implements Answer {}
+
   private static final long GAUGE_INTERVAL = 50_000_000;
   private static final Duration DRAIN_DEADLINE = Duration.ofMinutes(1);
 
   private final List<TimedRequest> requests;
   private final RunProgress progress;
+
+  private final List<Answer> answers;
 
   private long origin;
   private final List<IterationSample> iterations = new ArrayList<>();
@@ -31,51 +44,43 @@ public final class LoadRun {
 
   private LoadRun(List<TimedRequest> requests, RunProgress progress) {
     this.requests = requests;
+    answers = new ArrayList<>(requests.size());
     this.progress = progress;
   }
 
   /**
-   * Starts an engine, submits every request at its time, waits until all have ended, and closes the
-   * engine. The time that the engine needs to start is not part of the result.
+   * Submits every request at its time, waits until all have ended, and closes the engine. A request
+   * whose batch failed is an outcome like any other.
    *
+   * @param engine a fresh one; is closed, also if this fails
+   * @param options what it was started with
    * @param requests sorted by time
-   * @throws dev.weir.engine.GenerationFailedException if the engine fails
+   * @throws GenerationFailedException if the engine itself failed
    */
   public static RunResult serve(
-      EngineOptions options, List<TimedRequest> requests, RunProgress progress) {
-    return new LoadRun(requests, progress).serve(options);
+      Engine engine, EngineOptions options, List<TimedRequest> requests, RunProgress progress) {
+    return new LoadRun(requests, progress).serve(engine, options);
   }
 
-  private RunResult serve(EngineOptions options) {
-    List<Object> answers = new ArrayList<>(requests.size());
-    List<RequestOutcome> outcomes = new ArrayList<>(requests.size());
-    long[] submitted = new long[requests.size()];
-    long kvBlocks;
-    try (Engine engine = Engine.start(options)) {
-      kvBlocks = engine.statistics().kv().capacity();
+  private RunResult serve(Engine engine, EngineOptions options) {
+    long kvBlocks = engine.statistics().kv().capacity();
+    try (engine) {
       EngineListener listener = this::record;
       origin = System.nanoTime();
       engine.addListener(listener);
       for (int i = 0; i < requests.size(); i++) {
-        TimedRequest request = requests.get(i);
-        sleepUntil(origin + Math.round(request.seconds() * 1e9));
-        submitted[i] = System.nanoTime() - origin;
-        try {
-          answers.add(engine.submit(request.request()));
-        } catch (RejectedRequestException e) {
-          answers.add(e);
-        }
+        sleepUntil(origin + due(requests.get(i)));
+        answers.add(submit(engine, i));
       }
-      for (Object answer : answers) {
-        if (answer instanceof Generation generation) {
-          generation.await();
-        }
+      for (Answer answer : answers) {
+        await(engine, answer);
       }
       // The listener has heard of the last iteration when the engine is closed.
       engine.close(CloseMode.DRAIN, DRAIN_DEADLINE);
     }
+    List<RequestOutcome> outcomes = new ArrayList<>(requests.size());
     for (int i = 0; i < requests.size(); i++) {
-      outcomes.add(outcome(i, submitted[i], answers.get(i)));
+      outcomes.add(outcome(i));
     }
     return new RunResult(
         options.scheduler(),
@@ -83,15 +88,42 @@ public final class LoadRun {
         kvBlocks,
         options.blockSize(),
         Math.max(1, outcomes.stream().mapToLong(RequestOutcome::end).max().orElse(1)),
-        submitted.length == 0 ? 0 : window(submitted),
+        requests.isEmpty() ? 0 : due(requests.getLast()),
         outcomes,
         iterations,
         gauges);
   }
 
-  private long window(long[] submitted) {
-    // Requests that come at once are still submitted one after another.
-    return requests.getLast().seconds() > 0 ? submitted[submitted.length - 1] : 0;
+  /** Nanoseconds after the start of the run. */
+  private static long due(TimedRequest request) {
+    return Math.round(request.seconds() * 1e9);
+  }
+
+  private Answer submit(Engine engine, int index) {
+    TimedRequest request = requests.get(index);
+    if (request.refusal().isPresent()) {
+      return new Refused(request.refusal().get());
+    }
+    Generation generation;
+    try {
+      generation = engine.submit(request.request().orElseThrow());
+    } catch (RejectedRequestException e) {
+      return new Refused(e.reason());
+    }
+    return new Accepted(
+        generation, generation.completion().handle((_, _) -> System.nanoTime() - origin));
+  }
+
+  private static void await(Engine engine, Answer answer) {
+    if (answer instanceof Accepted(Generation generation, _)) {
+      try {
+        generation.await();
+      } catch (GenerationFailedException e) {
+        if (engine.state() == EngineState.FAILED) {
+          throw e;
+        }
+      }
+    }
   }
 
   private static String settings(Map<String, String> options) {
@@ -122,42 +154,42 @@ public final class LoadRun {
     }
   }
 
-  private RequestOutcome outcome(int index, long submitted, Object answer) {
+  private RequestOutcome outcome(int index) {
     TimedRequest request = requests.get(index);
-    if (answer instanceof RejectedRequestException rejected) {
-      return new RequestOutcome(
-          index,
-          request.promptTokens(),
-          request.outputTokens(),
-          submitted,
-          RequestOutcome.NEVER,
-          new long[0],
-          submitted,
-          rejected.reason().name(),
-          true,
-          0,
-          new long[0],
-          0,
-          "");
-    }
-    GenerationResult result = ((Generation) answer).await();
-    long arrival = result.timings().submittedNanoTime() - origin;
-    long firstScheduled = arrival + result.timings().queueTime().toNanos();
+    return switch (answers.get(index)) {
+      case Refused(RejectionReason reason) ->
+          RequestOutcome.refused(index, request, due(request), reason.name());
+      case Accepted(Generation generation, CompletableFuture<Long> end) -> {
+        try {
+          yield outcome(index, generation.await());
+        } catch (GenerationFailedException _) {
+          yield RequestOutcome.failed(
+              index, request, generation.promptIds().length, due(request), end.join());
+        }
+      }
+    };
+  }
+
+  private RequestOutcome outcome(int index, GenerationResult result) {
+    TimedRequest request = requests.get(index);
+    long submitted = result.timings().submittedNanoTime() - origin;
+    long firstScheduled = submitted + result.timings().queueTime().toNanos();
     long[] tokenTimes =
         result.tokens().stream().mapToLong(token -> token.nanoTime() - origin).toArray();
     return new RequestOutcome(
         index,
         result.promptIds().length,
         request.outputTokens(),
-        arrival,
+        due(request),
         firstScheduled,
         tokenTimes,
-        arrival + result.timings().endToEnd().toNanos(),
+        submitted + result.timings().endToEnd().toNanos(),
         result.finishReason().name(),
         false,
         result.evictions(),
         EvictionTimes.of(result.evictions(), firstScheduled, tokenTimes, iterations),
         result.recomputedTokens(),
+        result.ids(),
         result.text());
   }
 }

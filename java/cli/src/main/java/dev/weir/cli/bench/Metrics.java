@@ -15,7 +15,7 @@ import java.util.stream.Stream;
  * @param clipped finished ones that ended before the output length that a benchmark asked for
  * @param refused how many the engine refused, by reason
  * @param unfinished how many were accepted but did not finish, by reason
- * @param seconds from the first arrival to the end of the last request
+ * @param seconds from the start of the run to the end of the last request
  * @param promptTokens prompt tokens of finished requests
  * @param outputTokens output tokens of finished requests
  * @param promptTokensPerSecond over {@code seconds}
@@ -23,11 +23,12 @@ import java.util.stream.Stream;
  * @param windowOutputTokensPerSecond output tokens that were there before the last arrival, over
  *     the arrival window; NaN if all requests came at once
  * @param requestsPerSecond finished requests over {@code seconds}
- * @param timeToFirstToken TTFT
+ * @param timeToFirstToken TTFT, from the time at which the request was due: a request that is
+ *     submitted late has waited
  * @param timePerOutputToken TPOT, {@code (E2E - TTFT) / (n - 1)}, of requests with at least two
  *     tokens
  * @param interTokenLatency ITL, every gap between two tokens of a request
- * @param endToEnd E2E
+ * @param endToEnd E2E, from the time at which the request was due
  * @param iterations iterations of the engine
  * @param idleShare share of {@code seconds} in which no step ran
  * @param evictions requests evicted, in all
@@ -69,13 +70,13 @@ public record Metrics(
    */
   public static Metrics of(RunResult run, boolean exactLengths) {
     List<RequestOutcome> finished =
-        run.outcomes().stream().filter(outcome -> finished(outcome)).toList();
+        run.outcomes().stream().filter(RequestOutcome::finished).toList();
     Map<String, Integer> refused = new TreeMap<>();
     Map<String, Integer> unfinished = new TreeMap<>();
     for (RequestOutcome outcome : run.outcomes()) {
       if (outcome.refused()) {
         refused.merge(outcome.finish(), 1, Integer::sum);
-      } else if (!finished(outcome)) {
+      } else if (!outcome.finished()) {
         unfinished.merge(outcome.finish(), 1, Integer::sum);
       }
     }
@@ -116,10 +117,6 @@ public record Metrics(
         kvMean(run),
         run.iterations().stream().mapToLong(IterationSample::usedBlocks).max().orElse(0)
             / (double) run.kvBlocks());
-  }
-
-  private static boolean finished(RequestOutcome outcome) {
-    return outcome.finish().equals("STOP") || outcome.finish().equals("LENGTH");
   }
 
   private static Stream<RequestOutcome> withTokens(List<RequestOutcome> outcomes, int tokens) {

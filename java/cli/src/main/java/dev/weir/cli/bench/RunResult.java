@@ -10,8 +10,9 @@ import java.util.Map;
  * @param schedulerOptions its settings as given, possibly empty
  * @param kvBlocks capacity of the pool in blocks
  * @param blockSize tokens a block
- * @param nanoseconds from the first arrival to the end of the last request
- * @param window nanoseconds from the start to the last arrival
+ * @param nanoseconds from the start to the end of the last request
+ * @param window nanoseconds from the start to the time at which the last request was due; 0 if all
+ *     came at once
  * @param outcomes one for each request, by index
  * @param iterations one for each iteration, by time
  * @param gauges the policy's own figures when it was last asked, by name

@@ -14,6 +14,7 @@ class MetricsTest {
 
   private static final long MS = 1_000_000;
 
+  /** The result is there 6 ms after the last token. */
   private static RequestOutcome finished(
       int index,
       int prompt,
@@ -29,12 +30,13 @@ class MetricsTest {
         arrival * MS,
         (arrival + 1) * MS,
         scaled(tokens),
-        tokens[tokens.length - 1] * MS,
+        (tokens[tokens.length - 1] + 6) * MS,
         "LENGTH",
         false,
         evictions.length,
         scaled(evictions),
         recomputed,
+        new int[tokens.length],
         "");
   }
 
@@ -60,10 +62,11 @@ class MetricsTest {
         0,
         new long[0],
         0,
+        new int[0],
         "");
   }
 
-  /** Worked out by hand: two finished requests, one of them clipped, two refused, one cancelled. */
+  /** Worked out by hand: two finished requests, one of them clipped, two refused, one failed. */
   @Test
   void agreesWithAHandComputation() {
     RunResult run =
@@ -79,7 +82,7 @@ class MetricsTest {
                 finished(1, 30, 3, 40, new long[] {140, 200}, new long[0], 0),
                 ended(2, "QUEUE_FULL", true),
                 ended(3, "QUEUE_FULL", true),
-                ended(4, "CANCELLED", false)),
+                ended(4, RequestOutcome.FAILED, false)),
             List.of(
                 new IterationSample(50 * MS, 30 * MS, 4, 3, 1, 0, 0),
                 new IterationSample(100 * MS, 20 * MS, 8, 6, 2, 1, 1),
@@ -92,24 +95,24 @@ class MetricsTest {
     assertThat(metrics.finished()).isEqualTo(2);
     assertThat(metrics.clipped()).isEqualTo(1);
     assertThat(metrics.refused()).isEqualTo(Map.of("QUEUE_FULL", 2));
-    assertThat(metrics.unfinished()).isEqualTo(Map.of("CANCELLED", 1));
+    assertThat(metrics.unfinished()).isEqualTo(Map.of("FAILED", 1));
     assertThat(metrics.seconds()).isEqualTo(0.2);
     assertThat(metrics.promptTokensPerSecond()).isEqualTo(40 / 0.2);
     assertThat(metrics.outputTokensPerSecond()).isEqualTo(6 / 0.2);
     assertThat(metrics.windowOutputTokensPerSecond()).isEqualTo(2 / 0.04);
     assertThat(metrics.requestsPerSecond()).isEqualTo(10);
 
-    // TTFT 20 and 100 ms; TPOT (60 - 20) / 3 and 60 ms; gaps 10, 20, 10, 60 ms; E2E 60 and 160 ms.
+    // TTFT 20 and 100 ms; E2E 66 and 166 ms; TPOT (66 - 20) / 3 and 66 ms; gaps 10, 20, 10, 60 ms.
     assertThat(metrics.timeToFirstToken().count()).isEqualTo(2);
     assertThat(metrics.timeToFirstToken().mean()).isCloseTo(0.060, PRECISION);
     assertThat(metrics.timeToFirstToken().p50()).isCloseTo(0.020, PRECISION);
     assertThat(metrics.timeToFirstToken().p99()).isCloseTo(0.100, PRECISION);
-    assertThat(metrics.timePerOutputToken().mean()).isCloseTo((40.0 / 3 + 60) / 2e3, PRECISION);
+    assertThat(metrics.timePerOutputToken().mean()).isCloseTo((46.0 / 3 + 66) / 2e3, PRECISION);
     assertThat(metrics.interTokenLatency().count()).isEqualTo(4);
     assertThat(metrics.interTokenLatency().mean()).isCloseTo(0.025, PRECISION);
     assertThat(metrics.interTokenLatency().p50()).isCloseTo(0.010, PRECISION);
     assertThat(metrics.interTokenLatency().max()).isCloseTo(0.060, PRECISION);
-    assertThat(metrics.endToEnd().mean()).isCloseTo(0.110, PRECISION);
+    assertThat(metrics.endToEnd().mean()).isCloseTo(0.116, PRECISION);
 
     assertThat(metrics.evictions()).isEqualTo(1);
     assertThat(metrics.recomputedTokens()).isEqualTo(12);

@@ -39,6 +39,7 @@ class HtmlReportTest {
             1,
             new long[] {3 * MS},
             5,
+            new int[] {7, 8},
             "");
     RequestOutcome refused =
         new RequestOutcome(
@@ -54,6 +55,7 @@ class HtmlReportTest {
             0,
             new long[0],
             0,
+            new int[0],
             "");
     RunResult result =
         new RunResult(
