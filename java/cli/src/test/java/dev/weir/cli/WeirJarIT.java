@@ -18,18 +18,24 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The shaded jar, run as users do: {@code java -jar weir.jar}, without a flag. */
 class WeirJarIT {
+  private static final String JAVA =
+      Path.of(System.getProperty("java.home"), "bin", "java").toString();
   private static final Path JAR = Path.of(System.getProperty("weir.jar"));
 
   @TempDir Path folder;
 
   private CommandRun java(String... args) throws IOException, InterruptedException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-jar",
-                JAR.toString()));
+    List<String> command = new ArrayList<>(List.of(JAVA, "-jar", JAR.toString()));
     command.addAll(List.of(args));
+    return run(command);
+  }
+
+  /** {@code $WEIR} in the script is the command. */
+  private CommandRun shell(String script) throws IOException, InterruptedException {
+    return run(List.of("/bin/sh", "-c", "WEIR='" + JAVA + " -jar " + JAR + "'; set -f; " + script));
+  }
+
+  private CommandRun run(List<String> command) throws IOException, InterruptedException {
     File out = folder.resolve("out").toFile();
     File err = folder.resolve("err").toFile();
     ProcessBuilder builder =
@@ -78,6 +84,35 @@ class WeirJarIT {
     assertThat(run.status()).isEqualTo(2);
     assertThat(run.out()).isEmpty();
     assertThat(run.err()).contains("Missing required option: '--model=DIR'");
+  }
+
+  @Test
+  void anOutputThatCannotBeWrittenIsAFailure() throws Exception {
+    String generate = "$WEIR generate --model models/stories260K --max-tokens 400 'Once upon'";
+    for (String lost : List.of(" > /dev/full", " >&-")) {
+      CommandRun run = shell(generate + lost);
+      assertThat(run.status()).as(lost).isEqualTo(1);
+      assertThat(run.err()).isEqualTo("weir generate: cannot write to standard output\n");
+    }
+    CommandRun run = shell("$WEIR info --json > /dev/full");
+    assertThat(run.status()).isEqualTo(1);
+    assertThat(run.err()).isEqualTo("weir: cannot write to standard output\n");
+  }
+
+  /** The prompt is 日本語 in UTF-8, which the JVM cannot read under this locale. */
+  @Test
+  void aPromptThatTheLocaleManglesIsRefused() throws Exception {
+    String arguments =
+        "generate --model models/stories260K --max-tokens 2 \"$(printf"
+            + " '\\346\\227\\245\\346\\234\\254\\350\\252\\236')\"";
+    CommandRun run = shell("LC_ALL=C $WEIR " + arguments);
+    assertThat(run.status()).isEqualTo(2);
+    assertThat(run.out()).isEmpty();
+    assertThat(run.err()).contains("argument 6", "--prompt-file");
+
+    run = shell("LC_ALL=C.UTF-8 $WEIR " + arguments);
+    assertThat(run.err()).isEmpty();
+    assertThat(run.out()).startsWith("日本語");
   }
 
   @Test
