@@ -59,9 +59,18 @@ public final class Model implements AutoCloseable {
               reported),
           call.error());
       long handle = call.result();
-      NativeModelInfo described = new NativeModelInfo(call);
-      Status.check(NativeModel.describe(call, handle, described), call.error());
-      return new Model(device, handle, read(described));
+      boolean described = false;
+      try {
+        NativeModelInfo info = new NativeModelInfo(call);
+        Status.check(NativeModel.describe(call, handle, info), call.error());
+        Model model = new Model(device, handle, read(info));
+        described = true;
+        return model;
+      } finally {
+        if (!described) {
+          NativeModel.close(call, handle);
+        }
+      }
     }
   }
 

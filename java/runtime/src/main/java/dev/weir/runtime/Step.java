@@ -66,9 +66,18 @@ public final class Step implements AutoCloseable {
               options.maxTopLogProbabilities()),
           call.error());
       long handle = call.result();
-      NativeStep.Buffers buffers = new NativeStep.Buffers(call);
-      Status.check(NativeStep.buffers(call, handle, buffers), call.error());
-      return new Step(cache, new NativeStep(handle, buffers));
+      boolean created = false;
+      try {
+        NativeStep.Buffers buffers = new NativeStep.Buffers(call);
+        Status.check(NativeStep.buffers(call, handle, buffers), call.error());
+        Step step = new Step(cache, new NativeStep(handle, buffers));
+        created = true;
+        return step;
+      } finally {
+        if (!created) {
+          NativeStep.close(call, handle);
+        }
+      }
     }
   }
 
