@@ -20,8 +20,6 @@ public enum HoldReason {
   SEGMENT_FULL,
   /** Admissions are paced, and the pace does not allow one now. */
   PACING,
-  /** The predicted probability of an overflow is too high. */
-  PREDICTED_OVERFLOW,
   /** The running batch admits nobody before it ends. */
   BATCH_CLOSED
 }

@@ -3,7 +3,7 @@ package dev.weir.scheduling;
 /**
  * The KV memory that a scheduler manages.
  *
- * @param blocks blocks of the pool, at least 1
+ * @param blocks blocks of the pool, at least 1; all of them together hold less than 2^63 tokens
  * @param blockSize tokens a block, at least 1
  * @param swapBlocks blocks of host swap space, 0 if there is none
  */
@@ -14,6 +14,15 @@ public record KvCapacity(long blocks, int blockSize, long swapBlocks) {
     }
     if (blockSize < 1) {
       throw new IllegalArgumentException("blockSize is " + blockSize + ", must be at least 1");
+    }
+    if (blocks > Long.MAX_VALUE / blockSize) {
+      throw new IllegalArgumentException(
+          "blocks is "
+              + blocks
+              + ", must be at most "
+              + Long.MAX_VALUE / blockSize
+              + " with a blockSize of "
+              + blockSize);
     }
     if (swapBlocks < 0) {
       throw new IllegalArgumentException("swapBlocks is " + swapBlocks + ", must not be negative");

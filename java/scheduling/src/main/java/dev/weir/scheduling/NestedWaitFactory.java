@@ -20,6 +20,10 @@ import java.util.Set;
  *       memory in equilibrium
  * </ul>
  *
+ * <p>Boundaries, caps, safety buffer and pace follow from the length histograms and the pool; the
+ * arrival rate and the iteration cost decide which slacks are admissible, and the figures that say
+ * whether the thresholds carry the load. See {@link NestedWaitThresholds}.
+ *
  * <p>Without a {@link SchedulerConfig#workload() workload} there are no thresholds: see {@link
  * NestedWaitScheduler}.
  */

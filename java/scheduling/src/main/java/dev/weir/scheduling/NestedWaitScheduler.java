@@ -24,14 +24,22 @@ import java.util.function.ObjDoubleConsumer;
  *       count nobody as leaving inside a segment, so the caps alone would leave memory unused, and
  *       a paused resident yields nothing.
  *   <li>None of this holds anybody while memory is not scarce: while the pool less the buffer has
- *       room for every resident at its longest, requests enter at once.
+ *       room for every resident at its longest (the last boundary, or what it has come to beyond
+ *       that), requests enter at once. Those who follow when memory has become scarce wait until
+ *       the pace has caught up with the free entrants that are still there.
  * </ul>
  *
  * <p>When thresholds do not help (the workload is not what was declared) and a resident finds no
  * free block, the youngest that has not yet advanced is evicted, but never one older than the
- * request in need; nobody is admitted in that iteration. Evicted requests go back to their place in
- * the order of arrival. So the oldest request that is not finished always advances in the end: it
- * is admitted first, is never evicted, and can evict all others.
+ * request in need; nobody is admitted in that iteration. Should nobody find a block, the oldest
+ * resident leaves the entrance at which it is paused and evicts for its own. Evicted requests go
+ * back to their place in the order of arrival. So the oldest request that is not finished always
+ * advances in the end: it is admitted first, is never evicted, and can evict all others.
+ *
+ * <p>The declared lengths determine boundaries, caps, buffer and pace. The declared rate and the
+ * {@link IterationCost} determine which thresholds are admissible ({@link NestedWaitThresholds}),
+ * and the gauges {@code stable}, {@code stability_margin} and {@code sustainable_rate}. A load
+ * above that rate is served with the same thresholds; it queues.
  *
  * <p>With no {@link Workload} there are no thresholds. The prior is the declared maximum output of
  * each request: one is admitted only if every resident fits at its longest. That is safe (it never
@@ -48,7 +56,7 @@ final class NestedWaitScheduler implements Scheduler {
     boolean paused;
     double pausedSince;
 
-    /** Blocks it holds at its longest. */
+    /** Blocks it holds when it reaches the last boundary, or already needs beyond that. */
     long longestBlocks;
 
     Node(Request request, long order) {
@@ -60,7 +68,7 @@ final class NestedWaitScheduler implements Scheduler {
   private final int maxSequences;
   private final double maxHold;
 
-  private final boolean hasThresholds;
+  private final Optional<NestedWaitThresholds> computed;
   private final int segments;
   private final int[] boundaries;
   private final double[] thresholds;
@@ -85,7 +93,14 @@ final class NestedWaitScheduler implements Scheduler {
 
   private int running;
   private long longestBlocks;
+
+  /**
+   * Admissions that the pace allows. Negative after requests have entered freely, so that those who
+   * follow keep their distance from that cohort; but a request that has left is not held against
+   * anybody, so it is at least minus the number of residents.
+   */
   private double credit;
+
   private long arrivals;
 
   private final String[] occupancyNames;
@@ -103,7 +118,7 @@ final class NestedWaitScheduler implements Scheduler {
     this.memory = memory;
     this.maxSequences = limits.maxSequences();
     this.maxHold = maxHold;
-    hasThresholds = computed.isPresent();
+    this.computed = computed;
     segments = computed.map(NestedWaitThresholds::segments).orElse(1);
     boundaries = new int[segments];
     thresholds = new double[segments];
@@ -157,11 +172,16 @@ final class NestedWaitScheduler implements Scheduler {
 
   @Override
   public void plan(IterationPlan plan) {
+    credit = Math.max(credit, -residentCount);
     credit = Math.min(credit + admissionsPerIteration, Math.max(BURST, admissionsPerIteration));
     pauseAtBoundaries(plan.now());
+    followTheLongest();
     enterSegments(plan);
     decode(plan);
     prefill(plan);
+    if (plan.size() == 0 && residentCount > 0) {
+      advanceTheOldest(plan);
+    }
     if (plan.evictionCount() > 0) {
       plan.hold(next().request, HoldReason.MEMORY);
       return;
@@ -185,6 +205,18 @@ final class NestedWaitScheduler implements Scheduler {
         paused[node.segment]++;
         node.paused = true;
         node.pausedSince = now;
+      }
+    }
+  }
+
+  /** Residents that generate more than the workload declares need more than was reckoned with. */
+  private void followTheLongest() {
+    for (int i = 0; i < residentCount; i++) {
+      Node node = residents[i];
+      if (node.request.generatedTokens() >= boundaries[segments - 1]) {
+        long longest = longestBlocks(node.request);
+        longestBlocks += longest - node.longestBlocks;
+        node.longestBlocks = longest;
       }
     }
   }
@@ -259,6 +291,17 @@ final class NestedWaitScheduler implements Scheduler {
     }
   }
 
+  /**
+   * Those that run found no block, because residents that are paused and older hold the memory. The
+   * buffer is there to prevent that, but rests on declared lengths; and the driver does not ask
+   * again before something arrives, so somebody must advance now.
+   */
+  private void advanceTheOldest(IterationPlan plan) {
+    enter(residents[0]);
+    Request oldest = residents[0].request;
+    advance(plan, 0, Math.min(oldest.pendingTokens(), plan.remainingTokens()));
+  }
+
   /** Index of the youngest resident after {@code index} that has not yet advanced, or -1. */
   private int youngestUnscheduled(int index) {
     for (int i = residentCount - 1; i > index; i--) {
@@ -286,8 +329,10 @@ final class NestedWaitScheduler implements Scheduler {
       Request request = node.request;
       long needed = memory.blocksFor((long) request.promptTokens() + request.generatedTokens());
       long longest = longestBlocks(request);
+      boolean scarce =
+          residentCount > 0 && longestBlocks + longest > memory.blocks() - bufferBlocks;
       HoldReason reason =
-          obstacle(plan, node, plan.freeBlocks() - promised - needed, longest, fires);
+          obstacle(plan, node, plan.freeBlocks() - promised - needed, scarce, fires);
       if (reason != null) {
         plan.hold(request, reason);
         return;
@@ -308,11 +353,11 @@ final class NestedWaitScheduler implements Scheduler {
 
   /**
    * Why a request may not enter now, or null if it may. {@code left} is what would be free with its
-   * whole prompt, {@code fires} says whether those at the entrance of segment 1 need not wait for
-   * more.
+   * whole prompt, {@code scarce} says whether thresholds and pace hold for it, and {@code fires}
+   * whether those at the entrance of segment 1 need not wait for more.
    */
   private HoldReason obstacle(
-      IterationPlan plan, Node node, long left, long longest, boolean fires) {
+      IterationPlan plan, Node node, long left, boolean scarce, boolean fires) {
     if (residentCount + swapped.size() - (node.queue() == swapped ? 1 : 0) >= maxSequences) {
       return HoldReason.SEQUENCE_LIMIT;
     }
@@ -322,10 +367,10 @@ final class NestedWaitScheduler implements Scheduler {
     if (left < 0) {
       return HoldReason.MEMORY;
     }
-    if (residentCount == 0 || longestBlocks + longest <= memory.blocks() - bufferBlocks) {
+    if (!scarce) {
       return null;
     }
-    if (!hasThresholds || left < bufferBlocks) {
+    if (computed.isEmpty() || left < bufferBlocks) {
       return HoldReason.MEMORY_BUFFER;
     }
     int segment = segmentOf(node.request);
@@ -412,11 +457,20 @@ final class NestedWaitScheduler implements Scheduler {
     sink.accept("running", running);
     sink.accept("swapped", swapped.size());
     sink.accept("safety_buffer_blocks", bufferBlocks);
-    sink.accept("admission_credit", credit);
+    sink.accept("longest_blocks", longestBlocks);
+    if (computed.isPresent()) {
+      NestedWaitThresholds t = computed.get();
+      sink.accept("admission_credit", credit);
+      sink.accept("stable", t.isStable() ? 1 : 0);
+      sink.accept("stability_margin", t.stabilityMargin());
+      sink.accept("sustainable_rate", t.sustainableRate());
+      sink.accept("cycle_seconds", t.cycleSeconds());
+      sink.accept("iteration_seconds", t.iterationSeconds());
+    }
     for (int k = 0; k < segments; k++) {
       sink.accept(occupancyNames[k], occupancy[k]);
       sink.accept(pausedNames[k], paused[k]);
-      if (hasThresholds) {
+      if (computed.isPresent()) {
         sink.accept(capNames[k], caps[k]);
         sink.accept(thresholdNames[k], thresholds[k]);
       }

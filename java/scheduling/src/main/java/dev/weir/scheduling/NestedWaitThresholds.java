@@ -22,6 +22,16 @@ import java.util.function.DoubleUnaryOperator;
  * <p>{@code M(n) + sum_k Q_k (E[p] + b_k) + beta <= C},
  *
  * <p>but {@code n_1} is at most the number of sequences in an iteration.
+ *
+ * <p>Thresholds are admissible if {@code dT(n) < n_1 / lambda = T}, which is where the arrival rate
+ * and the iteration's cost come in. As {@code dT(n)} is {@code d0} plus something proportional to
+ * {@code T}, that holds for all {@code T} above a least one or for none, so the largest {@code T}
+ * is admissible if any is, and has the widest margin; the theory permits all of {@code [dT*, C /
+ * (lambda W)]}, and what a small {@code T} is good for, low latency, the work-conserving policy has
+ * anyway. Among {@linkplain Settings#slack() slacks} the choice is between those that make for
+ * admissible thresholds. If none does, the load is more than the thresholds carry: {@link
+ * #isStable()} is false, {@link #sustainableRate()} says what they carry, and {@code T} stays the
+ * largest.
  */
 public final class NestedWaitThresholds {
   private static final int BISECTIONS = 200;
@@ -37,8 +47,9 @@ public final class NestedWaitThresholds {
    *     likely to end as to go on at each of them. The longest output is appended if it is longer
    *     than the last one
    * @param slack {@code n_{k+1} / (q_k n_k)}, greater than 1; empty to choose. Little slack makes
-   *     for large thresholds and a large buffer; the choice is that with the largest {@code n_1
-   *     M(n)^2}, which weighs the caps against the memory that is put to use
+   *     for large thresholds and a large buffer; the choice, admissible thresholds first, is that
+   *     with the largest {@code n_1 M(n)^2}, which weighs the caps against the memory that is put
+   *     to use
    * @param horizon {@code B}, iterations over which the overflow probability is bounded, at least 1
    * @param overflowProbability {@code delta}, in (0, 0.5)
    */
@@ -111,7 +122,7 @@ public final class NestedWaitThresholds {
     for (double slack : slacks) {
       NestedWaitThresholds candidate =
           largest(workload, cost, memory, limits, settings, boundaries, slack);
-      if (candidate != null && (best == null || candidate.merit() > best.merit())) {
+      if (candidate != null && (best == null || candidate.isBetterThan(best))) {
         best = candidate;
       }
     }
@@ -225,6 +236,10 @@ public final class NestedWaitThresholds {
     expectedRunning = admissionsPerIteration * output.mean();
     cycleSeconds = firstThreshold / workload.arrivalRate();
     iterationSeconds = cost.seconds(core);
+  }
+
+  private boolean isBetterThan(NestedWaitThresholds other) {
+    return isStable() == other.isStable() ? merit() > other.merit() : isStable();
   }
 
   /** {@code n_1 M(n)^2}; see {@link Settings#slack()}. */
@@ -469,11 +484,21 @@ public final class NestedWaitThresholds {
   }
 
   /**
-   * Whether the thresholds keep up with the arrival rate, {@code dT(n) < T}; if not, the backlog
-   * grows.
+   * Whether the thresholds are admissible, {@code dT(n) < T}: they keep up with the arrival rate.
+   * As {@code M(n)} counts nobody as leaving inside a segment, this is a sufficient condition.
    */
   public boolean isStable() {
     return iterationSeconds < cycleSeconds;
+  }
+
+  /** {@code 1 - dT(n) / T}: positive if {@link #isStable() stable}, and only then. */
+  public double stabilityMargin() {
+    return 1 - iterationSeconds / cycleSeconds;
+  }
+
+  /** {@code n_1 / dT(n)}, requests a second: below it the thresholds are stable. */
+  public double sustainableRate() {
+    return thresholds[0] / iterationSeconds;
   }
 
   @Override

@@ -84,6 +84,83 @@ class NestedWaitSchedulerTest {
     assertThat(s.scheduled().size()).isGreaterThan(atOnce).isLessThan(atOnce + 20);
   }
 
+  /** Requests enter freely and end early for long; then a crowd comes. */
+  @Test
+  void aDebtToThePaceIsForgivenWhenTheRequestsLeave() {
+    Stepper s = stepper(250, Optional.of(WORKLOAD), Map.of());
+    double full = s.gauges().get("admission_credit");
+    for (int i = 0; i < 500; i++) {
+      Request first = s.arrive(10, 60);
+      Request second = s.arrive(10, 60);
+      s.run(1);
+      s.end(first);
+      s.end(second);
+      assertThat(s.gauges().get("admission_credit")).isBetween(-2.0, full);
+    }
+    for (int i = 0; i < 60; i++) {
+      s.arrive(10, 60);
+    }
+    s.plan();
+    int atOnce = s.scheduled().size();
+    assertThat(s.plan.holdReason(0)).isEqualTo(HoldReason.PACING);
+    s.plan.commit();
+    for (int i = 0; i < 60; i++) {
+      s.run(1);
+      assertThat(s.gauges().get("admission_credit")).isBetween(-s.gauges().get("running"), full);
+    }
+    assertThat(s.scheduled().size()).isGreaterThan(atOnce);
+  }
+
+  /** Thresholds and buffer make for a free block here; a driver that has none must not hang. */
+  @Test
+  void theOldestLeavesItsEntranceIfNobodyElseCanAdvance() {
+    Workload shortPrompts =
+        new Workload(
+            100, LengthHistogram.of(1), LengthHistogram.of(IntStream.rangeClosed(1, 40).toArray()));
+    Stepper s =
+        Stepper.of(
+            "nested-wait",
+            new KvCapacity(4000, 1, 0),
+            new BatchLimits(200, 4000),
+            Preemption.RECOMPUTE,
+            Optional.of(shortPrompts),
+            Map.of("boundaries", "10", "slack", "1.2", "fill", "0"));
+    assertThat(s.gauges().get("segment_threshold{segment=\"2\"}")).isGreaterThan(1);
+    int buffer = s.gauges().get("safety_buffer_blocks").intValue();
+    Request older = s.arrive(4000 - buffer - 30, 40);
+    s.run(1);
+    Request younger = s.arrive(1, 40);
+    s.sleep(2);
+    s.run(9);
+    s.plan();
+    assertThat(s.scheduled()).containsExactly(younger);
+    assertThat(older.generatedTokens()).isEqualTo(10);
+    s.plan.abandon();
+
+    s.plan.begin(s.plan.now(), 0, 0);
+    s.scheduler.plan(s.plan);
+    assertThat(s.scheduled()).containsExactly(older);
+    assertThat(s.plan.evictionCount()).isEqualTo(1);
+    assertThat(s.plan.evicted(0)).isSameAs(younger);
+  }
+
+  @Test
+  void aRequestThatOutgrowsWhatIsDeclaredIsReckonedWithAsItIs() {
+    Workload declared = new Workload(100, LengthHistogram.of(10), LengthHistogram.of(1, 2, 3, 4));
+    Stepper s = stepper(60, Optional.of(declared), Map.of());
+    // Declared longest: 13 tokens, 4 blocks.
+    Request first = s.arrive(10, 200);
+    s.run(1);
+    assertThat(s.gauges()).containsEntry("longest_blocks", 4.0);
+    s.run(20);
+    assertThat(first.generatedTokens()).isEqualTo(21);
+    s.plan();
+    assertThat(s.gauges()).containsEntry("longest_blocks", 8.0);
+    s.plan.commit();
+    s.end(first);
+    assertThat(s.gauges()).containsEntry("longest_blocks", 0.0);
+  }
+
   @Test
   void aFewWaitForOthersUntilTheyHaveWaitedTooLong() {
     Workload shortPrompts =
@@ -237,7 +314,16 @@ class NestedWaitSchedulerTest {
         .containsEntry("segment_waiting{segment=\"2\"}", 0.0)
         .containsEntry("waiting", 0.0)
         .containsEntry("running", 1.0)
-        .containsKeys("segment_threshold{segment=\"1\"}", "segment_capacity{segment=\"2\"}");
+        .containsKeys("segment_threshold{segment=\"1\"}", "segment_capacity{segment=\"2\"}")
+        .containsEntry("stable", 1.0);
+    assertThat(gauges.get("stability_margin")).isBetween(0.0, 1.0);
+    assertThat(gauges.get("sustainable_rate")).isGreaterThan(WORKLOAD.arrivalRate());
+    assertThat(gauges.get("iteration_seconds")).isLessThan(gauges.get("cycle_seconds"));
+    Workload flood = new Workload(1e6, WORKLOAD.promptTokens(), WORKLOAD.outputTokens());
+    Map<String, Double> flooded = stepper(1000, Optional.of(flood), Map.of()).gauges();
+    assertThat(flooded).containsEntry("stable", 0.0);
+    assertThat(flooded.get("stability_margin")).isNegative();
+    assertThat(stepper(1000, Optional.empty(), Map.of()).gauges()).doesNotContainKey("stable");
     s.run(10);
     assertThat(s.gauges()).containsEntry("segment_occupancy{segment=\"2\"}", 1.0);
   }

@@ -157,9 +157,7 @@ class NestedWaitThresholdsTest {
     KvCapacity memory = new KvCapacity(1000, 16, 0);
     NestedWaitThresholds chosen = compute(WORKLOAD, memory, Settings.defaults());
     for (double slack : new double[] {1.1, 1.35, 2, 6}) {
-      NestedWaitThresholds other =
-          compute(
-              WORKLOAD, memory, new Settings(3, List.of(), OptionalDouble.of(slack), 10_000, 0.05));
+      NestedWaitThresholds other = compute(WORKLOAD, memory, withSlack(slack));
       assertThat(other.slack()).isEqualTo(slack);
       assertThat(other.threshold(2)).isLessThanOrEqualTo(other.threshold(1));
       assertThat(merit(other)).isLessThanOrEqualTo(merit(chosen));
@@ -189,12 +187,63 @@ class NestedWaitThresholdsTest {
     assertThat(t.threshold(1)).isEqualTo(256);
   }
 
+  /** A rate that some slack carries, but not the one with the largest merit. */
   @Test
-  void thresholdsDoNotDependOnTheRateButStabilityDoes() {
+  void aSlackThatCarriesTheRateIsPreferred() {
     KvCapacity memory = new KvCapacity(1000, 16, 0);
-    Workload flood = new Workload(1000, WORKLOAD.promptTokens(), WORKLOAD.outputTokens());
-    NestedWaitThresholds slow = compute(WORKLOAD, memory, Settings.defaults());
-    NestedWaitThresholds fast = compute(flood, memory, Settings.defaults());
+    NestedWaitThresholds best = compute(WORKLOAD, memory, Settings.defaults());
+    NestedWaitThresholds fastest = best;
+    for (double slack : new double[] {1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4, 6, 10}) {
+      NestedWaitThresholds other = compute(WORKLOAD, memory, withSlack(slack));
+      if (other.sustainableRate() > fastest.sustainableRate()) {
+        fastest = other;
+      }
+    }
+    assertThat(fastest.sustainableRate()).isGreaterThan(best.sustainableRate());
+    double between = (best.sustainableRate() + fastest.sustainableRate()) / 2;
+    NestedWaitThresholds chosen = compute(withRate(between), memory, Settings.defaults());
+    assertThat(chosen.isStable()).isTrue();
+    assertThat(chosen.slack()).isNotEqualTo(best.slack());
+    assertThat(chosen.cycleSeconds()).isGreaterThan(fluid(between, memory).iterationSeconds());
+
+    double above = 1.01 * fastest.sustainableRate();
+    NestedWaitThresholds flooded = compute(withRate(above), memory, Settings.defaults());
+    assertThat(flooded.isStable()).isFalse();
+    assertThat(flooded.stabilityMargin()).isNegative();
+    assertThat(flooded.slack()).isEqualTo(best.slack());
+    assertThat(flooded.threshold(1)).isCloseTo(best.threshold(1), within(1e-9));
+  }
+
+  @Test
+  void theSustainableRateIsWhereTheMarginIsZero() {
+    KvCapacity memory = new KvCapacity(1000, 16, 0);
+    Settings settings = withSlack(1.5);
+    double rate = compute(WORKLOAD, memory, settings).sustainableRate();
+    assertThat(compute(withRate(rate), memory, settings).stabilityMargin())
+        .isCloseTo(0, within(1e-9));
+    assertThat(compute(withRate(0.99 * rate), memory, settings).isStable()).isTrue();
+    assertThat(compute(withRate(1.01 * rate), memory, settings).isStable()).isFalse();
+    // Nobody is counted as leaving inside a segment, so the fluid model carries more.
+    assertThat(rate).isLessThan(fluid(rate, memory).sustainableRate());
+  }
+
+  private static Settings withSlack(double slack) {
+    return new Settings(3, List.of(), OptionalDouble.of(slack), 10_000, 0.05);
+  }
+
+  private static Workload withRate(double rate) {
+    return new Workload(rate, WORKLOAD.promptTokens(), WORKLOAD.outputTokens());
+  }
+
+  private static FluidModel fluid(double rate, KvCapacity memory) {
+    return FluidModel.of(withRate(rate), COST, memory);
+  }
+
+  @Test
+  void forOneSlackThresholdsDoNotDependOnTheRateButStabilityDoes() {
+    KvCapacity memory = new KvCapacity(1000, 16, 0);
+    NestedWaitThresholds slow = compute(WORKLOAD, memory, withSlack(1.5));
+    NestedWaitThresholds fast = compute(withRate(1000), memory, withSlack(1.5));
     assertThat(fast.threshold(1)).isCloseTo(slow.threshold(1), within(1e-9));
     assertThat(fast.isStable()).isFalse();
     assertThat(slow.cycleSeconds()).isCloseTo(200 * fast.cycleSeconds(), within(1e-6));
