@@ -3,8 +3,6 @@ package dev.weir.engine.tokenizer;
 import ai.djl.huggingface.tokenizers.jni.LibUtils;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.nio.file.Path;
-import java.util.concurrent.locks.ReadWriteLock;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.LongStream;
 
 /**
@@ -13,11 +11,8 @@ import java.util.stream.LongStream;
  * begin-of-sequence token comes first is for the file's own post-processor to say; special tokens
  * written out in a text are recognised, as the file asks.
  */
-final class HuggingFaceTokenizer implements Tokenizer {
-  private final PieceTable pieces;
-  private final ReadWriteLock lock = new ReentrantReadWriteLock();
+final class HuggingFaceTokenizer extends NativeTokenizer {
   private final long tokenizer;
-  private boolean closed;
 
   static {
     // DJL downloads another build of its library where it finds a CUDA driver, unless it is told
@@ -29,43 +24,40 @@ final class HuggingFaceTokenizer implements Tokenizer {
   }
 
   private HuggingFaceTokenizer(PieceTable pieces, long tokenizer) {
-    this.pieces = pieces;
+    super(pieces);
     this.tokenizer = tokenizer;
   }
 
   static HuggingFaceTokenizer load(Path file, byte[] content) {
     TokenizerJson json = TokenizerJson.parse(file, content);
-    long tokenizer;
+    PieceTable pieces = json.table();
     try {
-      tokenizer = TokenizersLibrary.LIB.createTokenizerFromString(json.text());
-      TokenizersLibrary.LIB.disablePadding(tokenizer);
-      TokenizersLibrary.LIB.disableTruncation(tokenizer);
+      long tokenizer = TokenizersLibrary.LIB.createTokenizerFromString(json.text());
+      HuggingFaceTokenizer loaded = new HuggingFaceTokenizer(pieces, tokenizer);
+      boolean usable = false;
+      try {
+        TokenizersLibrary.LIB.disablePadding(tokenizer);
+        TokenizersLibrary.LIB.disableTruncation(tokenizer);
+        usable = true;
+        return loaded;
+      } finally {
+        if (!usable) {
+          loaded.close();
+        }
+      }
     } catch (RuntimeException e) { // DJL's Rust side throws plain RuntimeExceptions
       throw new TokenizerException(
           "the tokenizers library refuses " + file + ": " + e.getMessage(), e);
     }
-    return new HuggingFaceTokenizer(json.table(), tokenizer);
   }
 
   @Override
-  public int[] encode(String text) {
-    MalformedTextException.check(text);
-    lock.readLock().lock();
-    try {
-      if (closed) {
-        throw new TokenizerException("the tokenizer is closed");
-      }
-      return LongStream.of(nativeEncode(text)).mapToInt(Math::toIntExact).toArray();
-    } finally {
-      lock.readLock().unlock();
-    }
-  }
-
-  private long[] nativeEncode(String text) {
+  int[] nativeEncode(String text) {
     try {
       long encoding = TokenizersLibrary.LIB.encode(tokenizer, text, true);
       try {
-        return TokenizersLibrary.LIB.getTokenIds(encoding);
+        long[] ids = TokenizersLibrary.LIB.getTokenIds(encoding);
+        return LongStream.of(ids).mapToInt(Math::toIntExact).toArray();
       } finally {
         TokenizersLibrary.LIB.deleteEncoding(encoding);
       }
@@ -75,30 +67,7 @@ final class HuggingFaceTokenizer implements Tokenizer {
   }
 
   @Override
-  public StreamingDecoder decoder(int... context) {
-    return new StreamingDecoder(pieces, context);
-  }
-
-  @Override
-  public int vocabularySize() {
-    return pieces.size();
-  }
-
-  @Override
-  public int longestToken() {
-    return pieces.longestToken();
-  }
-
-  @Override
-  public void close() {
-    lock.writeLock().lock();
-    try {
-      if (!closed) {
-        closed = true;
-        TokenizersLibrary.LIB.deleteTokenizer(tokenizer);
-      }
-    } finally {
-      lock.writeLock().unlock();
-    }
+  void nativeClose() {
+    TokenizersLibrary.LIB.deleteTokenizer(tokenizer);
   }
 }

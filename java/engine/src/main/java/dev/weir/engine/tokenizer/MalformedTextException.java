@@ -4,18 +4,10 @@ package dev.weir.engine.tokenizer;
 public final class MalformedTextException extends IllegalArgumentException {
   private static final long serialVersionUID = 1;
 
-  private final int index;
-
   MalformedTextException(char surrogate, int index) {
     super(
         "the text has a lone surrogate U+%04X at index %d and cannot be encoded"
             .formatted((int) surrogate, index));
-    this.index = index;
-  }
-
-  /** Index of the offending {@code char}. */
-  public int index() {
-    return index;
   }
 
   /** Refuses a text with a lone surrogate. */

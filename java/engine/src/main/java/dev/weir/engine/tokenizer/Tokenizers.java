@@ -42,11 +42,11 @@ public final class Tokenizers {
     Path model = modelDirectory.resolve("tokenizer.model");
     if (Files.exists(model)) {
       return Optional.of(
-          new SentencePieceTokenizer(SentencePieceModel.parse(model, read(model)), model));
+          SentencePieceTokenizer.load(SentencePieceModel.parse(model, read(model)), model));
     }
     Path bin = modelDirectory.resolve("tokenizer.bin");
     if (Files.exists(bin)) {
-      return Optional.of(new SentencePieceTokenizer(Llama2cVocabulary.parse(bin, read(bin)), bin));
+      return Optional.of(SentencePieceTokenizer.load(Llama2cVocabulary.parse(bin, read(bin)), bin));
     }
     return Optional.empty();
   }
