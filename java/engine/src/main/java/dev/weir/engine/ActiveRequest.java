@@ -3,6 +3,7 @@ package dev.weir.engine;
 import dev.weir.runtime.Sampling;
 import dev.weir.runtime.Sequence;
 import dev.weir.scheduling.Request;
+import java.util.Arrays;
 
 /**
  * A request between acceptance and end, as the engine's thread keeps it. Owned by that thread once
@@ -28,10 +29,10 @@ final class ActiveRequest {
   Sequence sequence;
 
   boolean started;
-  boolean finished;
   long startedNanos;
   long firstTokenNanos;
-  long lastTokenNanos;
+  private long[] evictionNanos = {};
+  private int evictions;
 
   ActiveRequest(
       Generation generation,
@@ -50,6 +51,17 @@ final class ActiveRequest {
     this.text = text;
     this.submittedNanos = submittedNanos;
     this.deadlineNanos = deadlineNanos;
+  }
+
+  void evicted(long nanoTime) {
+    if (evictions == evictionNanos.length) {
+      evictionNanos = Arrays.copyOf(evictionNanos, 2 * evictions + 1);
+    }
+    evictionNanos[evictions++] = nanoTime;
+  }
+
+  long[] evictionNanoTimes() {
+    return Arrays.copyOf(evictionNanos, evictions);
   }
 
   boolean expired(long nanoTime) {

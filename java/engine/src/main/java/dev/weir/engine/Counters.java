@@ -18,6 +18,7 @@ final class Counters {
   final LongAdder failedIterations = new LongAdder();
   final AtomicLong lastStepNanoTime = new AtomicLong();
   volatile boolean stepRunning;
+  volatile long stepStartNanoTime;
   volatile int running;
   volatile int waiting;
   volatile int swapped;

@@ -226,6 +226,8 @@ public final class Engine implements AutoCloseable {
    * or the KV pool; such a one is never clipped. See {@link RejectionReason}.
    *
    * @throws RejectedRequestException if the request is refused
+   * @throws TokenizerException if the native tokenizer fails on a text prompt; the request is not
+   *     accepted then
    */
   public Generation submit(GenerationRequest request) {
     Objects.requireNonNull(request, "request");
@@ -454,6 +456,9 @@ public final class Engine implements AutoCloseable {
   /** Does not wait for the engine; may be called at any time, also after closing. */
   public EngineStatistics statistics() {
     long lastStep = counters.lastStepNanoTime.get();
+    // In this order: the start that is read belongs to a step that ran at that moment, or a later.
+    boolean stepRunning = counters.stepRunning;
+    long stepStart = counters.stepStartNanoTime;
     return new EngineStatistics(
         mailbox.state(),
         (System.nanoTime() - startNanos) * 1e-9,
@@ -472,7 +477,7 @@ public final class Engine implements AutoCloseable {
         counters.iterations.sum(),
         counters.failedIterations.sum(),
         lastStep == 0 ? OptionalLong.empty() : OptionalLong.of(lastStep),
-        counters.stepRunning,
+        stepRunning ? OptionalLong.of(stepStart) : OptionalLong.empty(),
         loop.statistics());
   }
 

@@ -13,7 +13,6 @@ import dev.weir.scheduling.IterationPlan;
 import dev.weir.scheduling.Request;
 import dev.weir.scheduling.RequestState;
 import dev.weir.scheduling.Scheduler;
-import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
@@ -56,6 +55,10 @@ final class EngineLoop implements Runnable {
   private final boolean[] sampled;
   private final IterationEvent event;
   private final Consumer<EngineListener> notifier = this::notify; // an iterator would be allocated
+
+  /** A request whose generation is about to end, and which is not in {@link #active} any more. */
+  private ActiveRequest ending;
+
   private int resident;
   private int swapped;
   private volatile KvCacheStatistics lastStatistics;
@@ -83,7 +86,7 @@ final class EngineLoop implements Runnable {
     endTokens = endTokens(model);
     batch = new ActiveRequest[plan.limits().maxSequences()];
     sampled = new boolean[plan.limits().maxSequences()];
-    event = new IterationEvent(scheduler);
+    event = new IterationEvent(scheduler, plan);
     event.blocks = plan.memory().blocks();
     lastStatistics = cache.statistics();
   }
@@ -111,12 +114,11 @@ final class EngineLoop implements Runnable {
     } catch (Throwable t) { // whatever it is, nobody may be left waiting
       failure = t;
     }
-    mailbox.terminate(failure);
     if (failure != null) {
-      LOGGER.log(System.Logger.Level.ERROR, "the engine has failed", failure);
+      mailbox.terminate(failure);
       failAll(failure);
+      LOGGER.log(System.Logger.Level.ERROR, "the engine has failed", failure);
     }
-    publishCounts();
     release();
   }
 
@@ -125,7 +127,6 @@ final class EngineLoop implements Runnable {
       mailbox.collect(submitted, cancelled);
       long nanos = System.nanoTime();
       double now = seconds(nanos);
-      event.finished = 0;
       admit(now);
       cancelRequested(now);
       expire(nanos, now);
@@ -134,7 +135,7 @@ final class EngineLoop implements Runnable {
         cancelAll(now);
       }
       publishCounts();
-      if (nanosUntilCancel != Long.MAX_VALUE && active.isEmpty()) {
+      if (nanosUntilCancel != Long.MAX_VALUE && active.isEmpty() && mailbox.closeIfEmpty()) {
         return;
       }
       plan.begin(now, cache.freeBlocks(), cache.freeSwapBlocks());
@@ -167,8 +168,9 @@ final class EngineLoop implements Runnable {
   // ---- arrivals and departures
 
   private void admit(double now) {
-    for (ActiveRequest request = submitted.poll(); request != null; request = submitted.poll()) {
+    for (ActiveRequest request = submitted.peek(); request != null; request = submitted.peek()) {
       active.put(request.request, request);
+      submitted.remove(); // after the put: whatever throws, failAll finds the request
       byGeneration.put(request.generation, request);
       if (request.deadlineNanos != ActiveRequest.NO_DEADLINE) {
         deadlines.add(request);
@@ -206,6 +208,7 @@ final class EngineLoop implements Runnable {
     leave(request, now);
     counters.finished(reason);
     request.generation.end(result(request, reason));
+    ending = null;
   }
 
   private void fail(ActiveRequest request, WeirException cause, double now) {
@@ -213,9 +216,12 @@ final class EngineLoop implements Runnable {
     counters.failed.increment();
     request.generation.fail(
         new GenerationFailedException("the iteration failed: " + cause.getMessage(), cause));
+    ending = null;
   }
 
+  /** Leaves {@link #ending} set, so that the generation ends even if something here throws. */
   private void leave(ActiveRequest request, double now) {
+    ending = request;
     active.remove(request.request);
     byGeneration.remove(request.generation);
     if (request.deadlineNanos != ActiveRequest.NO_DEADLINE) {
@@ -225,7 +231,6 @@ final class EngineLoop implements Runnable {
       mailbox.started();
     }
     freeSequence(request);
-    request.finished = true;
     request.request.finish();
     scheduler.departed(request.request, now);
     event.finished++;
@@ -252,30 +257,17 @@ final class EngineLoop implements Runnable {
       ids[i] = tokens.get(i).id();
       text.append(tokens.get(i).text());
     }
-    long now = System.nanoTime();
-    Duration endToEnd = Duration.ofNanos(now - request.submittedNanos);
-    Duration queueTime =
-        request.started
-            ? Duration.ofNanos(request.startedNanos - request.submittedNanos)
-            : endToEnd;
-    Duration timeToFirstToken =
-        ids.length > 0
-            ? Duration.ofNanos(request.firstTokenNanos - request.submittedNanos)
-            : endToEnd;
-    Duration timePerOutputToken =
-        ids.length > 1
-            ? Duration.ofNanos(
-                (request.lastTokenNanos - request.firstTokenNanos) / (ids.length - 1))
-            : Duration.ZERO;
+    if (ids.length > 0 && (reason == FinishReason.CANCELLED || reason == FinishReason.DEADLINE)) {
+      text.append(request.text.finish());
+    }
     return new GenerationResult(
         request.generation.promptIds(),
         ids,
         text.toString(),
         reason,
         tokens,
-        new GenerationTimings(
-            queueTime, timeToFirstToken, endToEnd, timePerOutputToken, request.submittedNanos),
-        request.request.evictions(),
+        GenerationTimings.of(request, ids.length, System.nanoTime()),
+        request.evictionNanoTimes(),
         request.request.recomputedTokens());
   }
 
@@ -321,6 +313,7 @@ final class EngineLoop implements Runnable {
       batch[entry] = null;
     }
     report(nanos);
+    event.finished = 0;
   }
 
   private void evict(double now) {
@@ -329,6 +322,7 @@ final class EngineLoop implements Runnable {
     event.recomputedTokens = 0;
     for (int i = 0; i < plan.evictionCount(); i++) {
       ActiveRequest request = active.get(plan.evicted(i));
+      request.evicted(System.nanoTime());
       if (request.request.state() != RequestState.SWAPPED) {
         event.recomputedTokens += request.sequence.length();
         freeSequence(request);
@@ -385,6 +379,7 @@ final class EngineLoop implements Runnable {
   }
 
   private void runStep() {
+    counters.stepStartNanoTime = System.nanoTime();
     counters.stepRunning = true;
     try {
       step.run();
@@ -415,7 +410,6 @@ final class EngineLoop implements Runnable {
     int token = step.sampledToken(entry);
     int generated = request.generatedTokens();
     active.tokens[request.promptTokens() + generated - 1] = token;
-    active.lastTokenNanos = nanos;
     if (generated == 1) {
       active.firstTokenNanos = nanos;
       counters.promptTokens.add(request.promptTokens());
@@ -483,33 +477,41 @@ final class EngineLoop implements Runnable {
   private void notify(EngineListener listener) {
     try {
       listener.iteration(event);
-    } catch (RuntimeException e) { // code of others, which must not end the engine
+    } catch (VirtualMachineError e) { // such as no memory: not the listener's alone
+      throw e;
+    } catch (Throwable t) { // code of others, which must not end the engine
       listeners.remove(listener);
-      LOGGER.log(System.Logger.Level.WARNING, "an engine listener failed and was removed", e);
+      LOGGER.log(System.Logger.Level.WARNING, "an engine listener failed and was removed", t);
     }
   }
 
   // ---- the end
 
   private void failAll(Throwable failure) {
-    mailbox.collect(submitted, cancelled);
-    for (ActiveRequest request = submitted.poll(); request != null; request = submitted.poll()) {
-      active.put(request.request, request);
-    }
     GenerationFailedException exception =
         new GenerationFailedException("the engine has failed: " + failure, failure);
-    for (ActiveRequest request : active.values()) {
-      if (!request.started) {
-        mailbox.started();
-      }
-      counters.failed.increment();
-      request.generation.fail(exception);
+    if (ending != null) {
+      fail(ending, exception);
     }
+    mailbox.collect(submitted, cancelled);
+    for (ActiveRequest request : submitted) {
+      active.put(request.request, request);
+    }
+    active.values().forEach(request -> fail(request, exception));
     active.clear();
     byGeneration.clear();
     deadlines.clear();
     resident = 0;
     swapped = 0;
+    publishCounts();
+  }
+
+  private void fail(ActiveRequest request, GenerationFailedException exception) {
+    counters.failed.increment();
+    try {
+      request.generation.fail(exception);
+    } catch (Throwable _) { // no thread or no memory for this one; the others must still end
+    }
   }
 
   private void release() {

@@ -217,8 +217,8 @@ public final class EngineOptions {
     }
 
     /**
-     * Size of the host swap space in blocks; 0, none, by default. Used with {@link
-     * Preemption#SWAP}.
+     * Size of the host swap space in blocks; 0, none, by default. {@link Preemption#SWAP} needs
+     * some.
      */
     public Builder swapBlocks(long swapBlocks) {
       this.swapBlocks = swapBlocks;
@@ -317,6 +317,11 @@ public final class EngineOptions {
       atLeast("queueCapacity", queueCapacity, 1);
       atLeast("maxTopLogProbabilities", maxTopLogProbabilities, 0);
       atLeast("layerLimit", layerLimit, 0);
+      if (preemption == Preemption.SWAP && swapBlocks == 0) {
+        throw new IllegalArgumentException(
+            "preemption is SWAP and swapBlocks is 0: set swapBlocks to at least 1, or preemption to"
+                + " RECOMPUTE");
+      }
       return new EngineOptions(this);
     }
 

@@ -26,8 +26,9 @@ import java.util.OptionalLong;
  * @param failedIterations iterations that ran out of memory
  * @param lastStepNanoTime {@link System#nanoTime()} at which the model last finished an iteration;
  *     empty before the first
- * @param stepRunning whether an iteration is in the model now. With {@code lastStepNanoTime}, a
- *     watchdog can tell a hung device from an idle engine
+ * @param stepStartNanoTime {@link System#nanoTime()} at which the iteration that is in the model
+ *     now began; empty if none is. So a watchdog can tell a hung device (long ago) from an idle
+ *     engine (empty)
  * @param kv the KV pool
  */
 public record EngineStatistics(
@@ -48,5 +49,5 @@ public record EngineStatistics(
     long iterations,
     long failedIterations,
     OptionalLong lastStepNanoTime,
-    boolean stepRunning,
+    OptionalLong stepStartNanoTime,
     KvCacheStatistics kv) {}

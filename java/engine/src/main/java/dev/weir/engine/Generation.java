@@ -28,10 +28,12 @@ import java.util.function.Consumer;
  *
  * <p>All tokens are kept until the generation itself is garbage, so a slow reader delays nobody and
  * costs no memory beyond them; there are at most {@link GenerationRequest#maxTokens()}. No reader's
- * code ever runs on the engine's thread.
+ * code ever runs on the engine's thread. To give a slow client up after a bounded backlog is for
+ * the HTTP server that reads on its behalf.
  *
- * <p>If the engine fails, readers get what was generated and then a {@link
- * GenerationFailedException}. Every method may be called from any thread.
+ * <p>If the engine fails, or the iteration that the request is part of runs out of memory, readers
+ * get what was generated and then a {@link GenerationFailedException}. Every method may be called
+ * from any thread.
  */
 public final class Generation implements Iterable<GeneratedToken> {
   private final long id;
@@ -67,9 +69,9 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   /**
    * The tokens from the first on. {@code hasNext} waits for the next token or the end. It throws
-   * {@link GenerationFailedException} if the engine failed, and {@link CancellationException}, with
-   * the interrupt status set, if the waiting thread is interrupted; the generation itself goes on
-   * then. Each iterator is for one thread.
+   * {@link GenerationFailedException} if the generation failed, and {@link CancellationException},
+   * with the interrupt status set, if the waiting thread is interrupted; the generation itself goes
+   * on then. Each iterator is for one thread.
    */
   @Override
   public Iterator<GeneratedToken> iterator() {
@@ -94,8 +96,8 @@ public final class Generation implements Iterable<GeneratedToken> {
   /**
    * The tokens from the first on, for each subscriber as it demands them, on a thread of their own.
    * {@code onComplete} follows the last token, whatever the {@link FinishReason}; {@code onError}
-   * with a {@link GenerationFailedException} if the engine failed. Cancelling a subscription only
-   * ends that subscription; {@link #cancel()} ends the generation.
+   * with a {@link GenerationFailedException} if the generation failed. Cancelling a subscription
+   * only ends that subscription; {@link #cancel()} ends the generation.
    */
   public Flow.Publisher<GeneratedToken> publisher() {
     return this::subscribe;
@@ -103,9 +105,9 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   /**
    * The whole, when it has ended; the request holds no KV memory any more by then. Completed
-   * exceptionally with a {@link GenerationFailedException} if the engine failed. Dependent actions
-   * do not run on the engine's thread. Completing or cancelling the returned future has no effect
-   * on the generation.
+   * exceptionally with a {@link GenerationFailedException} if the generation failed. Dependent
+   * actions do not run on the engine's thread. Completing or cancelling the returned future has no
+   * effect on the generation.
    */
   public CompletableFuture<GenerationResult> completion() {
     return completion.copy();
@@ -114,7 +116,8 @@ public final class Generation implements Iterable<GeneratedToken> {
   /**
    * The whole; waits for it.
    *
-   * @throws GenerationFailedException if the engine failed
+   * @throws GenerationFailedException if the generation failed: the engine did, or the iteration
+   *     that the request was part of ran out of memory
    * @throws CancellationException if the waiting thread is interrupted; its interrupt status is set
    */
   public GenerationResult await() {
@@ -155,8 +158,7 @@ public final class Generation implements Iterable<GeneratedToken> {
   }
 
   void end(GenerationResult result) {
-    end();
-    delivery.execute(() -> completion.complete(result));
+    end(() -> completion.complete(result));
   }
 
   void fail(GenerationFailedException exception) {
@@ -166,11 +168,11 @@ public final class Generation implements Iterable<GeneratedToken> {
     } finally {
       lock.unlock();
     }
-    end();
-    delivery.execute(() -> completion.completeExceptionally(exception));
+    end(() -> completion.completeExceptionally(exception));
   }
 
-  private void end() {
+  private void end(Runnable complete) {
+    delivery.execute(complete);
     lock.lock();
     try {
       ended = true;

@@ -11,7 +11,8 @@ import java.util.List;
  * @param finishReason why it ended
  * @param tokens as they were delivered, one for each of {@code ids}
  * @param timings when things happened
- * @param evictions how often the request lost its place in the KV pool
+ * @param evictionNanoTimes {@link System#nanoTime()} of each time that the request lost its place
+ *     in the KV pool, in order
  * @param recomputedTokens cached tokens that were thrown away by evictions and had to be computed
  *     again
  */
@@ -22,5 +23,29 @@ public record GenerationResult(
     FinishReason finishReason,
     List<GeneratedToken> tokens,
     GenerationTimings timings,
-    int evictions,
-    long recomputedTokens) {}
+    long[] evictionNanoTimes,
+    long recomputedTokens) {
+
+  /** A copy. */
+  @Override
+  public int[] promptIds() {
+    return promptIds.clone();
+  }
+
+  /** A copy. */
+  @Override
+  public int[] ids() {
+    return ids.clone();
+  }
+
+  /** A copy. */
+  @Override
+  public long[] evictionNanoTimes() {
+    return evictionNanoTimes.clone();
+  }
+
+  /** How often the request lost its place in the KV pool. */
+  public int evictions() {
+    return evictionNanoTimes.length;
+  }
+}

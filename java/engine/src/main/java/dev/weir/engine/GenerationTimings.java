@@ -10,8 +10,8 @@ import java.time.Duration;
  *     if there was none
  * @param timeToFirstToken until the first token (TTFT); {@code endToEnd} if there was none
  * @param endToEnd until the end of the generation (E2E)
- * @param timePerOutputToken mean time between tokens after the first (TPOT); zero for fewer than
- *     two tokens
+ * @param timePerOutputToken {@code (endToEnd - timeToFirstToken) / (n - 1)} for {@code n} tokens
+ *     (TPOT); zero for fewer than two
  * @param submittedNanoTime {@link System#nanoTime()} at submission
  */
 public record GenerationTimings(
@@ -19,4 +19,22 @@ public record GenerationTimings(
     Duration timeToFirstToken,
     Duration endToEnd,
     Duration timePerOutputToken,
-    long submittedNanoTime) {}
+    long submittedNanoTime) {
+
+  /**
+   * @param tokens generated tokens
+   */
+  static GenerationTimings of(ActiveRequest request, int tokens, long endNanos) {
+    Duration endToEnd = Duration.ofNanos(endNanos - request.submittedNanos);
+    Duration queueTime =
+        request.started
+            ? Duration.ofNanos(request.startedNanos - request.submittedNanos)
+            : endToEnd;
+    Duration timeToFirstToken =
+        tokens > 0 ? Duration.ofNanos(request.firstTokenNanos - request.submittedNanos) : endToEnd;
+    Duration timePerOutputToken =
+        tokens > 1 ? endToEnd.minus(timeToFirstToken).dividedBy(tokens - 1) : Duration.ZERO;
+    return new GenerationTimings(
+        queueTime, timeToFirstToken, endToEnd, timePerOutputToken, request.submittedNanos);
+  }
+}

@@ -1,5 +1,7 @@
 package dev.weir.engine;
 
+import dev.weir.scheduling.HoldReason;
+import dev.weir.scheduling.IterationPlan;
 import dev.weir.scheduling.Scheduler;
 import java.util.function.ObjDoubleConsumer;
 
@@ -12,6 +14,7 @@ import java.util.function.ObjDoubleConsumer;
  */
 public final class IterationEvent {
   private final Scheduler scheduler;
+  private final IterationPlan plan;
 
   long iteration;
   double time;
@@ -32,8 +35,9 @@ public final class IterationEvent {
   int finished;
   boolean failed;
 
-  IterationEvent(Scheduler scheduler) {
+  IterationEvent(Scheduler scheduler, IterationPlan plan) {
     this.scheduler = scheduler;
+    this.plan = plan;
   }
 
   /** Number of the iteration, from 1. */
@@ -121,7 +125,7 @@ public final class IterationEvent {
     return recomputedTokens;
   }
 
-  /** Requests that ended in this iteration, whatever the reason. */
+  /** Requests that ended since the last event, whatever the reason. */
   public int finished() {
     return finished;
   }
@@ -129,6 +133,23 @@ public final class IterationEvent {
   /** Whether the batch ran out of memory and its requests failed. */
   public boolean failed() {
     return failed;
+  }
+
+  /**
+   * Entries of the decision log: requests that the policy did not schedule, see {@link
+   * IterationPlan#hold}.
+   */
+  public int heldCount() {
+    return plan.heldCount();
+  }
+
+  /** {@link Generation#id()} of the {@code index}-th entry. */
+  public long heldRequest(int index) {
+    return plan.held(index).id();
+  }
+
+  public HoldReason heldReason(int index) {
+    return plan.holdReason(index);
   }
 
   /** The policy's own figures, see {@link Scheduler#gauges}. */

@@ -1,6 +1,7 @@
 package dev.weir.engine;
 
 import java.util.ArrayDeque;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -51,7 +52,7 @@ final class Mailbox {
       case RUNNING -> {}
       case DRAINING, CLOSED ->
           throw new RejectedRequestException(
-              RejectionReason.CLOSED, "the engine is " + state.name().toLowerCase());
+              RejectionReason.CLOSED, "the engine is " + state.name().toLowerCase(Locale.ROOT));
       case FAILED ->
           throw new RejectedRequestException(
               RejectionReason.ENGINE_FAILED, "the engine has failed: " + failure, failure);
@@ -120,19 +121,17 @@ final class Mailbox {
   void collect(ArrayDeque<ActiveRequest> submitted, ArrayDeque<Generation> cancelled) {
     lock.lock();
     try {
-      for (ActiveRequest request = submissions.poll();
-          request != null;
-          request = submissions.poll()) {
-        submitted.add(request);
-      }
-      for (Generation generation = cancellations.poll();
-          generation != null;
-          generation = cancellations.poll()) {
-        cancelled.add(generation);
-      }
+      move(submissions, submitted);
+      move(cancellations, cancelled);
       closeChanged = false;
     } finally {
       lock.unlock();
+    }
+  }
+
+  private static <T> void move(ArrayDeque<T> from, ArrayDeque<T> to) {
+    for (T mail = from.poll(); mail != null; mail = from.poll()) {
+      to.add(mail);
     }
   }
 
@@ -164,12 +163,30 @@ final class Mailbox {
     }
   }
 
-  /** Nothing is accepted from here on. {@code failure} is null if the engine was closed. */
+  /**
+   * Ends the engine if it is closing and every submission was collected. One step, because a
+   * request may be accepted at any time before the wish to close.
+   */
+  boolean closeIfEmpty() {
+    lock.lock();
+    try {
+      if (state != EngineState.DRAINING || !submissions.isEmpty()) {
+        return false;
+      }
+      state = EngineState.CLOSED;
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Nothing is accepted from here on, and nothing that was accepted waits any more. */
   void terminate(Throwable failure) {
     lock.lock();
     try {
       this.failure = failure;
-      state = failure == null ? EngineState.CLOSED : EngineState.FAILED;
+      state = EngineState.FAILED;
+      queued.set(0);
     } finally {
       lock.unlock();
     }

@@ -22,6 +22,7 @@ import dev.weir.scheduling.IterationPlan;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.Request;
+import dev.weir.scheduling.Scheduler;
 import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerOptions;
 import dev.weir.scheduling.Schedulers;
@@ -33,16 +34,22 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** How an engine starts, closes and dies. */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class EngineLifecycleTest {
+  private static final KvCapacity MEMORY = new KvCapacity(50, 16, 0);
+  private static final BatchLimits LIMITS = new BatchLimits(3, 100);
+
   private static EngineOptions.Builder options() {
     return EngineOptions.builder(TestModel.STORIES).scheduler("fcfs").kvBlocks(64);
   }
@@ -183,7 +190,7 @@ class EngineLifecycleTest {
         Engine.start(
             options()
                 .scheduler("failing")
-                .schedulerOptions(Map.of("plans", "5"))
+                .schedulerOptions(Map.of("plan", "5"))
                 .maxSequences(3)
                 .build());
     EngineGate gate = new EngineGate();
@@ -217,44 +224,101 @@ class EngineLifecycleTest {
     assertThat(engine.state()).isEqualTo(EngineState.FAILED);
   }
 
+  @ParameterizedTest
+  @CsvSource({"arrived, 1", "arrived, 3", "plan, 1", "plan, 7", "departed, 1", "departed, 3"})
+  void everyGenerationEndsWhereverTheSchedulerFails(String method, int call) {
+    Engine engine =
+        Engine.start(
+            options()
+                .scheduler("failing")
+                .schedulerOptions(Map.of(method, Integer.toString(call)))
+                .maxSequences(3)
+                .build());
+    List<Generation> accepted = new ArrayList<>();
+    try {
+      for (int i = 0; i < 6; i++) {
+        accepted.add(engine.submit(request(5 + i)));
+      }
+    } catch (RejectedRequestException e) {
+      assertThat(e.reason()).isEqualTo(RejectionReason.ENGINE_FAILED);
+    }
+    int failed = 0;
+    for (Generation generation : accepted) {
+      try {
+        generation.completion().orTimeout(5, TimeUnit.SECONDS).join();
+      } catch (CompletionException e) {
+        assertThat(e).hasCauseInstanceOf(GenerationFailedException.class);
+        failed++;
+      }
+    }
+    assertThat(failed).isPositive();
+    assertThat(engine.state()).isEqualTo(EngineState.FAILED);
+    engine.close();
+    EngineStatistics statistics = engine.statistics();
+    assertThat(statistics.failed()).isEqualTo(failed);
+    assertThat(statistics.finished().get(FinishReason.LENGTH)).isEqualTo(accepted.size() - failed);
+    assertThat(statistics.running() + statistics.waiting() + statistics.swapped()).isZero();
+  }
+
+  /** Whatever comes while the engine's thread decides whether it is at the end, is served. */
+  @Test
+  void requestAcceptedJustBeforeTheEndIsServed() throws InterruptedException {
+    Mailbox mailbox = new Mailbox(10);
+    CompletableFuture<Generation> late = new CompletableFuture<>();
+    Scheduler fcfs = fcfs();
+    // Called between the collection of the mail and the decision about the end, which the first
+    // request, the only one, has brought about by its cancellation.
+    Scheduler scheduler =
+        new Scheduler() {
+          @Override
+          public void arrived(Request request, double now) {
+            fcfs.arrived(request, now);
+          }
+
+          @Override
+          public void plan(IterationPlan plan) {
+            fcfs.plan(plan);
+          }
+
+          @Override
+          public void departed(Request request, double now) {
+            fcfs.departed(request, now);
+            if (!late.isDone()) {
+              late.complete(submit(mailbox, 1));
+              mailbox.close(System.nanoTime() + Duration.ofHours(1).toNanos());
+            }
+          }
+        };
+    try (Device device = Device.open(DeviceOptions.cpu());
+        Model model = Model.load(device, TestModel.STORIES, ModelOptions.defaults());
+        KvCache cache = KvCache.create(model, KvCacheOptions.ofBlocks(MEMORY.blocks()));
+        Step step = Step.create(cache, new StepOptions(3, 100, 0))) {
+      submit(mailbox, 0).cancel();
+      Thread thread = Thread.ofPlatform().start(loop(mailbox, scheduler, cache, step));
+      assertThat(late.join().completion()).succeedsWithin(Duration.ofSeconds(5));
+      assertThat(late.join().await().ids()).hasSize(10);
+      thread.join();
+      assertThat(mailbox.state()).isEqualTo(EngineState.CLOSED);
+    }
+  }
+
   /**
    * The cache allows two sequences, the scheduler three: the third fails like a device out of
    * memory would.
    */
   @Test
   void batchOutOfMemoryFailsAloneAndBlocksAreConserved() throws InterruptedException {
-    BatchLimits limits = new BatchLimits(3, 100);
+    KvCacheOptions twoSequences = KvCacheOptions.ofBlocks(MEMORY.blocks()).withMaxSequences(2);
     try (Device device = Device.open(DeviceOptions.cpu());
         Model model = Model.load(device, TestModel.STORIES, ModelOptions.defaults());
-        KvCache cache = KvCache.create(model, KvCacheOptions.ofBlocks(50).withMaxSequences(2));
+        KvCache cache = KvCache.create(model, twoSequences);
         Step step = Step.create(cache, new StepOptions(3, 100, 0))) {
-      KvCapacity memory = new KvCapacity(50, 16, 0);
       Mailbox mailbox = new Mailbox(10);
-      EngineLoop loop =
-          new EngineLoop(
-              mailbox,
-              new Counters(),
-              Schedulers.create(
-                  "fcfs",
-                  new SchedulerConfig(
-                      memory,
-                      limits,
-                      Preemption.RECOMPUTE,
-                      new IterationCost(1e-3, 0),
-                      Optional.empty(),
-                      SchedulerOptions.none())),
-              new IterationPlan(memory, limits, Preemption.RECOMPUTE),
-              cache,
-              step,
-              () -> {},
-              new CopyOnWriteArrayList<>(),
-              model.info(),
-              System.nanoTime());
       List<Generation> failing = new ArrayList<>();
       for (int id = 0; id < 3; id++) {
         failing.add(submit(mailbox, id));
       }
-      Thread thread = Thread.ofPlatform().start(loop);
+      Thread thread = Thread.ofPlatform().start(loop(mailbox, fcfs(), cache, step));
       for (Generation generation : failing) {
         assertThat(generation.completion())
             .failsWithin(5, TimeUnit.SECONDS)
@@ -264,11 +328,37 @@ class EngineLifecycleTest {
       }
       Generation next = submit(mailbox, 3);
       assertThat(next.await().ids()).hasSize(10);
-      assertThat(cache.freeBlocks()).isEqualTo(50);
+      assertThat(cache.freeBlocks()).isEqualTo(MEMORY.blocks());
       mailbox.close(System.nanoTime());
       thread.join();
       assertThat(mailbox.state()).isEqualTo(EngineState.CLOSED);
     }
+  }
+
+  private static Scheduler fcfs() {
+    return Schedulers.create(
+        "fcfs",
+        new SchedulerConfig(
+            MEMORY,
+            LIMITS,
+            Preemption.RECOMPUTE,
+            new IterationCost(1e-3, 0),
+            Optional.empty(),
+            SchedulerOptions.none()));
+  }
+
+  private static EngineLoop loop(Mailbox mailbox, Scheduler scheduler, KvCache cache, Step step) {
+    return new EngineLoop(
+        mailbox,
+        new Counters(),
+        scheduler,
+        new IterationPlan(MEMORY, LIMITS, Preemption.RECOMPUTE),
+        cache,
+        step,
+        () -> {},
+        new CopyOnWriteArrayList<>(),
+        cache.model().info(),
+        System.nanoTime());
   }
 
   private static Generation submit(Mailbox mailbox, long id) {
@@ -317,5 +407,7 @@ class EngineLifecycleTest {
             () -> options().layerLimit(-1).build())) {
       assertThatThrownBy(wrong::run).isInstanceOf(IllegalArgumentException.class);
     }
+    assertThatThrownBy(() -> options().preemption(Preemption.SWAP).swapBlocks(0).build())
+        .hasMessageContaining("preemption is SWAP and swapBlocks is 0");
   }
 }

@@ -7,10 +7,18 @@ import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.SchedulerOptions;
 import dev.weir.scheduling.Schedulers;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Set;
 
-/** First come, first served, until the plan number {@code plans}, which throws. */
+/**
+ * First come, first served, until the call of {@code arrived}, {@code plan} or {@code departed}
+ * whose number the option of that name is, which throws after it has done its work. Plans that are
+ * empty do not count.
+ */
 public final class FailingSchedulerFactory implements SchedulerFactory {
+  private static final Set<String> METHODS = Set.of("arrived", "plan", "departed");
+
   @Override
   public String name() {
     return "failing";
@@ -23,8 +31,12 @@ public final class FailingSchedulerFactory implements SchedulerFactory {
 
   @Override
   public Scheduler create(SchedulerConfig config) {
-    config.options().rejectUnknown(name(), Set.of("plans"));
-    int plans = config.options().getInt("plans", 1, 1, Integer.MAX_VALUE);
+    config.options().rejectUnknown(name(), METHODS);
+    Map<String, Integer> callsLeft = new HashMap<>();
+    for (String method : METHODS) {
+      callsLeft.put(
+          method, config.options().getInt(method, Integer.MAX_VALUE, 1, Integer.MAX_VALUE));
+    }
     Scheduler fcfs =
         Schedulers.create(
             "fcfs",
@@ -36,24 +48,30 @@ public final class FailingSchedulerFactory implements SchedulerFactory {
                 config.workload(),
                 SchedulerOptions.none()));
     return new Scheduler() {
-      private int planned;
+      private void called(String method) {
+        if (callsLeft.merge(method, -1, Integer::sum) == 0) {
+          throw new IllegalStateException("injected failure");
+        }
+      }
 
       @Override
       public void arrived(Request request, double now) {
         fcfs.arrived(request, now);
+        called("arrived");
       }
 
       @Override
       public void plan(IterationPlan plan) {
         fcfs.plan(plan);
-        if (plan.size() > 0 && ++planned == plans) {
-          throw new IllegalStateException("injected failure");
+        if (plan.size() > 0) {
+          called("plan");
         }
       }
 
       @Override
       public void departed(Request request, double now) {
         fcfs.departed(request, now);
+        called("departed");
       }
     };
   }

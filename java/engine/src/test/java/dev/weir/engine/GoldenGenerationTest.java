@@ -52,6 +52,13 @@ class GoldenGenerationTest {
         assertThat(statistics.evictions()).isPositive();
         assertThat(statistics.evictions())
             .isEqualTo(results.stream().mapToInt(GenerationResult::evictions).sum());
+        for (GenerationResult result : results) {
+          assertThat(result.evictionNanoTimes()).isSorted();
+          for (long time : result.evictionNanoTimes()) {
+            assertThat(time - result.timings().submittedNanoTime()).isPositive();
+            assertThat(result.tokens().getLast().nanoTime() - time).isPositive();
+          }
+        }
         assertThat(statistics.recomputedTokens())
             .isEqualTo(results.stream().mapToLong(GenerationResult::recomputedTokens).sum());
         if (preemption == Preemption.SWAP) {
