@@ -197,7 +197,12 @@ final class DemoCommand implements Callable<Integer> {
             + prompts.size()
             + " stories are the same, token for token, under both schedulers";
     out.println(sameText);
-    List<Fact> facts = facts(device, memory, arrivals, workload, sustainable, calibration);
+    List<Fact> stability =
+        StabilityText.of(runs.stream().map(ReportedRun::result), workload.arrivalRate());
+    stability.forEach(fact -> out.println("the " + fact.label() + " " + fact.value()));
+    List<Fact> facts =
+        new ArrayList<>(facts(device, memory, arrivals, workload, sustainable, calibration));
+    facts.addAll(stability);
     HtmlFile.write(
         html,
         new Report(

@@ -26,10 +26,12 @@ final class ProgressDisplay implements AutoCloseable {
     this.bar = bar;
   }
 
-  /** Whether standard output and input belong to a terminal. */
+  /**
+   * Whether standard output and input belong to a terminal that can go back to the start of a line.
+   */
   static boolean watched() {
     Console console = System.console();
-    return console != null && console.isTerminal();
+    return console != null && console.isTerminal() && !"dumb".equals(System.getenv("TERM"));
   }
 
   /** Shows nothing. */
