@@ -139,8 +139,7 @@ record BenchSummary(
                 planned.promptTokens().mean(),
                 planned.outputTokens().mean())));
     facts.add(new Fact("iteration cost", CostText.of(cost, fit)));
-    facts.addAll(
-        StabilityText.of(runs.stream().map(ReportedRun::result), planned.arrivalRate()));
+    facts.addAll(StabilityText.of(runs.stream().map(ReportedRun::result), planned.arrivalRate()));
     for (ReportedRun run : runs) {
       if (!run.result().schedulerOptions().isEmpty()) {
         facts.add(new Fact(run.result().scheduler(), run.result().schedulerOptions()));

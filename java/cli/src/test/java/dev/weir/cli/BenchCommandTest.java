@@ -84,6 +84,9 @@ class BenchCommandTest {
     assertThat(fcfs.get("recomputed_tokens").asInt()).isPositive();
     assertThat(nestedWait.get("evictions").asInt()).isLessThan(fcfs.get("evictions").asInt());
     assertThat(result.at("/runs/1/gauges/safety_buffer_blocks").asDouble()).isPositive();
+    // Whoever waits is held back, and both say why.
+    assertThat(fcfs.at("/holds/MEMORY").asInt()).isPositive();
+    assertThat(nestedWait.get("holds").size()).isPositive();
   }
 
   @Test
@@ -145,6 +148,33 @@ class BenchCommandTest {
     assertThat(result.at("/workload/overlong").asInt()).isEqualTo(1);
     assertThat(result.at("/runs/0/metrics/requests").asInt()).isEqualTo(2);
     assertThat(result.at("/runs/0/metrics/refused").isEmpty()).isTrue();
+  }
+
+  @Test
+  void saysWhetherTheThresholdsCarryTheRate() {
+    String[] arguments = {
+      "--requests",
+      "12",
+      "--output-tokens",
+      "fixed:40",
+      "--prompt-tokens",
+      "fixed:8",
+      "--scheduler",
+      "nested-wait",
+      "--kv-blocks",
+      "64",
+      "--cost",
+      "0.001,1e-6",
+      "--rate",
+      "20"
+    };
+    assertThat(bench(arguments).out())
+        .containsPattern("nested-wait thresholds +keep up with .* requests/s; the planned")
+        .contains("are within that");
+    arguments[arguments.length - 1] = "5000";
+    assertThat(bench(arguments).out())
+        .containsPattern("nested-wait thresholds +keep up with .* for certain; the planned")
+        .contains("the queue may grow");
   }
 
   @Test

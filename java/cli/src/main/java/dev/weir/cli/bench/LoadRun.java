@@ -11,14 +11,17 @@ import dev.weir.engine.GenerationResult;
 import dev.weir.engine.IterationEvent;
 import dev.weir.engine.RejectedRequestException;
 import dev.weir.engine.RejectionReason;
+import dev.weir.scheduling.HoldReason;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.LongStream;
 
 /** Serves a list of requests with an engine of its own, and records what happens. */
 public final class LoadRun {
@@ -39,6 +42,7 @@ public final class LoadRun {
 
   private long origin;
   private final List<IterationSample> iterations = new ArrayList<>();
+  private final Map<HoldReason, Long> holds = new EnumMap<>(HoldReason.class);
   private final Map<String, Double> gauges = new HashMap<>();
   private long gaugesRead = -GAUGE_INTERVAL;
 
@@ -91,6 +95,7 @@ public final class LoadRun {
         requests.isEmpty() ? 0 : due(requests.getLast()),
         outcomes,
         iterations,
+        holds,
         gauges);
   }
 
@@ -141,6 +146,9 @@ public final class LoadRun {
             event.running(),
             event.waiting() + event.swapped(),
             event.evictions()));
+    for (int i = 0; i < event.heldCount(); i++) {
+      holds.merge(event.heldReason(i), 1L, Long::sum);
+    }
     if (now - gaugesRead >= GAUGE_INTERVAL) {
       gaugesRead = now;
       event.schedulerGauges(gauges::put);
@@ -186,8 +194,7 @@ public final class LoadRun {
         submitted + result.timings().endToEnd().toNanos(),
         result.finishReason().name(),
         false,
-        result.evictions(),
-        EvictionTimes.of(result.evictions(), firstScheduled, tokenTimes, iterations),
+        LongStream.of(result.evictionNanoTimes()).map(time -> time - origin).toArray(),
         result.recomputedTokens(),
         result.ids(),
         result.text());

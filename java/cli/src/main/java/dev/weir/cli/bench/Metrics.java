@@ -1,5 +1,6 @@
 package dev.weir.cli.bench;
 
+import dev.weir.scheduling.HoldReason;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -32,6 +33,7 @@ import java.util.stream.Stream;
  * @param iterations iterations of the engine
  * @param idleShare share of {@code seconds} in which no step ran
  * @param evictions requests evicted, in all
+ * @param holds how often a request was not scheduled in an iteration, by reason
  * @param recomputedTokens tokens computed again after evictions
  * @param recomputedShare recomputed tokens over the prompt and output tokens of finished requests
  * @param kvMean mean share of the KV blocks in use, weighted by time
@@ -57,6 +59,7 @@ public record Metrics(
     int iterations,
     double idleShare,
     long evictions,
+    Map<HoldReason, Long> holds,
     long recomputedTokens,
     double recomputedShare,
     double kvMean,
@@ -112,6 +115,7 @@ public record Metrics(
         run.iterations().size(),
         Math.clamp(1 - busy / (double) run.nanoseconds(), 0, 1),
         run.outcomes().stream().mapToLong(RequestOutcome::evictions).sum(),
+        new TreeMap<>(run.holds()),
         recomputed,
         recomputed / (double) (promptTokens + outputTokens),
         kvMean(run),

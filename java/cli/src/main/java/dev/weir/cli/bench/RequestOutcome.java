@@ -15,8 +15,7 @@ package dev.weir.cli.bench;
  * @param finish why it ended ({@code LENGTH}, {@code STOP}, ..., or {@link #FAILED}), or why it was
  *     refused ({@code QUEUE_FULL}, ...)
  * @param refused whether it was refused
- * @param evictions times it lost its KV blocks
- * @param evictionTimes when that was, ascending, as far as it can be told
+ * @param evictionTimes when it lost its KV blocks, ascending
  * @param recomputedTokens tokens computed again because of that
  * @param ids the generated tokens; empty if it was refused or failed
  * @param text the generated text; empty if it was refused or failed
@@ -31,7 +30,6 @@ public record RequestOutcome(
     long end,
     String finish,
     boolean refused,
-    int evictions,
     long[] evictionTimes,
     long recomputedTokens,
     int[] ids,
@@ -71,7 +69,6 @@ public record RequestOutcome(
         end,
         finish,
         refused,
-        0,
         new long[0],
         0,
         new int[0],
@@ -86,6 +83,11 @@ public record RequestOutcome(
   /** Output tokens. */
   public int outputTokens() {
     return tokenTimes.length;
+  }
+
+  /** Times it lost its KV blocks. */
+  public int evictions() {
+    return evictionTimes.length;
   }
 
   /** From arrival to the first token, in nanoseconds. Needs a token. */

@@ -1,5 +1,6 @@
 package dev.weir.cli.bench;
 
+import dev.weir.scheduling.HoldReason;
 import java.util.List;
 import java.util.Map;
 
@@ -15,6 +16,8 @@ import java.util.Map;
  *     came at once
  * @param outcomes one for each request, by index
  * @param iterations one for each iteration, by time
+ * @param holds entries of the decision log by reason: a request that was not scheduled in an
+ *     iteration is one entry
  * @param gauges the policy's own figures when it was last asked, by name
  */
 public record RunResult(
@@ -26,11 +29,13 @@ public record RunResult(
     long window,
     List<RequestOutcome> outcomes,
     List<IterationSample> iterations,
+    Map<HoldReason, Long> holds,
     Map<String, Double> gauges) {
   /** Copies the collections. */
   public RunResult {
     outcomes = List.copyOf(outcomes);
     iterations = List.copyOf(iterations);
+    holds = Map.copyOf(holds);
     gauges = Map.copyOf(gauges);
   }
 }

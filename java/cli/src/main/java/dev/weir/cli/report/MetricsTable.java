@@ -52,6 +52,9 @@ public final class MetricsTable {
     addLatency(rows, "ITL", runs, Metrics::interTokenLatency);
     addLatency(rows, "E2E", runs, Metrics::endToEnd);
     rows.add(row("evictions", runs, true, m -> Format.count(m.evictions())));
+    if (runs.stream().anyMatch(m -> !m.holds().isEmpty())) {
+      rows.add(row("requests held back, each iteration", runs, false, m -> reasons(m.holds())));
+    }
     rows.add(
         row(
             "recomputed tokens (of useful ones)",
@@ -124,11 +127,11 @@ public final class MetricsTable {
     return new Row(label, runs.stream().map(value).toList(), startsGroup);
   }
 
-  private static String reasons(Map<String, Integer> counts) {
+  private static String reasons(Map<?, ? extends Number> counts) {
     return counts.isEmpty()
         ? "0"
         : counts.entrySet().stream()
-            .map(entry -> entry.getValue() + " " + entry.getKey())
+            .map(entry -> Format.count(entry.getValue().longValue()) + " " + entry.getKey())
             .collect(Collectors.joining(", "));
   }
 }

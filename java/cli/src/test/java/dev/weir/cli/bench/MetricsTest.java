@@ -3,6 +3,8 @@ package dev.weir.cli.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Percentage.withPercentage;
 
+import dev.weir.engine.GenerationRequest;
+import dev.weir.scheduling.HoldReason;
 import java.util.List;
 import java.util.Map;
 import org.assertj.core.data.Percentage;
@@ -33,7 +35,6 @@ class MetricsTest {
         (tokens[tokens.length - 1] + 6) * MS,
         "LENGTH",
         false,
-        evictions.length,
         scaled(evictions),
         recomputed,
         new int[tokens.length],
@@ -48,22 +49,12 @@ class MetricsTest {
     return nanos;
   }
 
-  private static RequestOutcome ended(int index, String why, boolean refused) {
-    return new RequestOutcome(
-        index,
-        100,
-        100,
-        0,
-        RequestOutcome.NEVER,
-        new long[0],
-        0,
-        why,
-        refused,
-        0,
-        new long[0],
-        0,
-        new int[0],
-        "");
+  private static TimedRequest request() {
+    return TimedRequest.of(0, GenerationRequest.builder(new int[100]).build(), 100, 100);
+  }
+
+  private static RequestOutcome refused(int index, String why) {
+    return RequestOutcome.refused(index, request(), 0, why);
   }
 
   /** Worked out by hand: two finished requests, one of them clipped, two refused, one failed. */
@@ -80,13 +71,14 @@ class MetricsTest {
             List.of(
                 finished(0, 10, 4, 0, new long[] {20, 30, 50, 60}, new long[] {35}, 12),
                 finished(1, 30, 3, 40, new long[] {140, 200}, new long[0], 0),
-                ended(2, "QUEUE_FULL", true),
-                ended(3, "QUEUE_FULL", true),
-                ended(4, RequestOutcome.FAILED, false)),
+                refused(2, "QUEUE_FULL"),
+                refused(3, "QUEUE_FULL"),
+                RequestOutcome.failed(4, request(), 100, 0, 150 * MS)),
             List.of(
                 new IterationSample(50 * MS, 30 * MS, 4, 3, 1, 0, 0),
                 new IterationSample(100 * MS, 20 * MS, 8, 6, 2, 1, 1),
                 new IterationSample(200 * MS, 50 * MS, 7, 0, 0, 0, 0)),
+            Map.of(HoldReason.MEMORY, 3L, HoldReason.PACING, 1L),
             Map.of());
 
     Metrics metrics = Metrics.of(run, true);
@@ -115,6 +107,7 @@ class MetricsTest {
     assertThat(metrics.endToEnd().mean()).isCloseTo(0.116, PRECISION);
 
     assertThat(metrics.evictions()).isEqualTo(1);
+    assertThat(metrics.holds()).isEqualTo(Map.of(HoldReason.MEMORY, 3L, HoldReason.PACING, 1L));
     assertThat(metrics.recomputedTokens()).isEqualTo(12);
     assertThat(metrics.recomputedShare()).isEqualTo(12 / 46.0);
     assertThat(metrics.idleShare()).isEqualTo(0.5);
@@ -134,8 +127,9 @@ class MetricsTest {
             16,
             MS,
             0,
-            List.of(ended(0, "EXCEEDS_CONTEXT", true)),
+            List.of(refused(0, "EXCEEDS_CONTEXT")),
             List.of(),
+            Map.of(),
             Map.of());
 
     Metrics metrics = Metrics.of(run, true);

@@ -8,6 +8,7 @@ import dev.weir.cli.bench.IterationSample;
 import dev.weir.cli.bench.Metrics;
 import dev.weir.cli.bench.RequestOutcome;
 import dev.weir.cli.bench.RunResult;
+import dev.weir.scheduling.HoldReason;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +37,6 @@ class HtmlReportTest {
             6 * MS,
             "STOP",
             false,
-            1,
             new long[] {3 * MS},
             5,
             new int[] {7, 8},
@@ -52,7 +52,6 @@ class HtmlReportTest {
             MS,
             "QUEUE_FULL",
             true,
-            0,
             new long[0],
             0,
             new int[0],
@@ -67,6 +66,7 @@ class HtmlReportTest {
             MS,
             List.of(outcome, refused),
             samples,
+            Map.of(HoldReason.MEMORY, 1_234L),
             Map.of());
     return new ReportedRun(
         result, Metrics.of(result, false), OptionalDouble.of(48), OptionalDouble.empty());
@@ -126,6 +126,13 @@ class HtmlReportTest {
     assertThat(run.at("/requests/0/evicted/0/1").asDouble()).isEqualTo(0.005);
     assertThat(run.at("/requests/0/first_token").asDouble()).isEqualTo(0.002);
     assertThat(run.at("/requests/1/first_token").isNull()).isTrue();
+  }
+
+  @Test
+  void tellsWhyRequestsWereHeldBack() throws Exception {
+    JsonNode rows = data(page(10)).get("rows");
+    assertThat(rows.findValuesAsText("label")).contains("requests held back, each iteration");
+    assertThat(rows.toString()).contains("1,234 MEMORY");
   }
 
   @Test
