@@ -29,6 +29,7 @@ public final class Request {
   private long recomputedTokens;
   private int scheduledTokens;
   private Object schedulerState;
+  private Object driverState;
 
   /**
    * @param id unique within a run
@@ -143,6 +144,16 @@ public final class Request {
   /** See {@link #schedulerState()}. */
   public void setSchedulerState(Object schedulerState) {
     this.schedulerState = schedulerState;
+  }
+
+  /** What the driver keeps with this request. Its alone; null until the driver sets it. */
+  public Object driverState() {
+    return driverState;
+  }
+
+  /** See {@link #driverState()}. */
+  public void setDriverState(Object driverState) {
+    this.driverState = driverState;
   }
 
   /** For the driver: the request has ended and its blocks are free. */

@@ -49,6 +49,11 @@ final class RequestQueue {
     insertAfter(last, node);
   }
 
+  /** Puts a request before all others, whenever it arrived. */
+  void prepend(Node node) {
+    insertAfter(null, node);
+  }
+
   /**
    * Puts a request that comes back to its place in the order of arrival. Takes time in proportion
    * to the requests that arrived earlier; they have all been admitted before, so their number is

@@ -84,6 +84,20 @@ public final class SchedulerOptions {
     return value;
   }
 
+  /**
+   * One of a few words.
+   *
+   * @param choices the words, the default first
+   */
+  public String getChoice(String name, List<String> choices) {
+    String text = values.getOrDefault(name, choices.getFirst());
+    if (!choices.contains(text)) {
+      throw new IllegalArgumentException(
+          "scheduler option " + name + "=" + text + " is not one of " + choices);
+    }
+    return text;
+  }
+
   /** Whether the user set this option. */
   public boolean has(String name) {
     return values.containsKey(name);

@@ -90,8 +90,15 @@ class OverloadTest {
     }
   }
 
+  /**
+   * All but those that put memory aside for the longest output, which wastes half of it here, and
+   * the one that spends an iteration of its own on almost every prompt.
+   */
   static List<SchedulerFactory> factories() {
-    return Schedulers.all().stream().sorted(Comparator.comparing(SchedulerFactory::name)).toList();
+    return Schedulers.all().stream()
+        .filter(factory -> !List.of("orca", "static", "vllm-v0").contains(factory.name()))
+        .sorted(Comparator.comparing(SchedulerFactory::name))
+        .toList();
   }
 
   @ParameterizedTest

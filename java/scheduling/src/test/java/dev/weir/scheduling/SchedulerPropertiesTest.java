@@ -68,7 +68,7 @@ class SchedulerPropertiesTest {
             Map.of("maxHold", "0", "pace", "0.1"),
             Map.of("fill", "0", "pace", "100"));
     return Combinators.combine(
-            Arbitraries.of("fcfs", "nested-wait"),
+            Arbitraries.of("fcfs", "nested-wait", "vllm-v0", "sarathi", "orca", "static"),
             memory,
             limits,
             Arbitraries.of(Preemption.class),
@@ -79,10 +79,15 @@ class SchedulerPropertiesTest {
         .as(
             (scheduler, extra, limit, preemption, knowledge, options, seed, spread) -> {
               List<Job> jobs = jobs(new Random(seed), spread, limit.maxSequences());
+              String watermark = options.get2().toString();
               Map<String, String> chosen =
-                  scheduler.equals("fcfs")
-                      ? Map.of("watermark", options.get2().toString())
-                      : options.get1();
+                  switch (scheduler) {
+                    case "fcfs", "vllm-v0" -> Map.of("watermark", watermark);
+                    case "sarathi" ->
+                        Map.of("watermark", watermark, "chunk", Long.toString(1 + (seed & 31)));
+                    case "nested-wait" -> options.get1();
+                    default -> Map.of();
+                  };
               return scenario(scheduler, extra, limit, preemption, knowledge, chosen, jobs);
             });
   }

@@ -28,8 +28,10 @@ class SchedulersTest {
           LengthHistogram.of(IntStream.rangeClosed(1, 60).toArray()));
 
   @Test
-  void bothPoliciesAreRegistered() {
-    assertThat(Schedulers.all()).extracting(SchedulerFactory::name).contains("fcfs", "nested-wait");
+  void allPoliciesAreRegistered() {
+    assertThat(Schedulers.all())
+        .extracting(SchedulerFactory::name)
+        .contains("fcfs", "nested-wait", "orca", "sarathi", "static", "vllm-v0");
     assertThat(Schedulers.all()).allMatch(f -> !f.description().isBlank());
   }
 
@@ -50,7 +52,7 @@ class SchedulersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"fcfs", "nested-wait"})
+  @ValueSource(strings = {"fcfs", "nested-wait", "orca", "sarathi", "static", "vllm-v0"})
   void planningAllocatesNothing(String name) {
     // 64 requests run for as long as the test lasts, a thousand wait.
     Stepper s =
@@ -76,7 +78,7 @@ class SchedulersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"fcfs", "nested-wait"})
+  @ValueSource(strings = {"fcfs", "nested-wait", "orca", "sarathi", "static", "vllm-v0"})
   void cancellingFromALongQueueIsCheap(String name) {
     // A scan of the queue for each of them would take minutes.
     int count = 400_000;
