@@ -3,8 +3,8 @@ package dev.weir.scheduling;
 import java.util.Set;
 
 /**
- * Makes {@code orca}, the baseline: iteration-level batching with full-length reservation (Yu et al.,
- * OSDI 2022). Options:
+ * Makes {@code orca}, the baseline: iteration-level batching with full-length reservation (Yu et
+ * al., OSDI 2022). Options:
  *
  * <ul>
  *   <li>{@code semantics} ({@code weir} or {@code vidur}): see the README of the simulation;

@@ -24,7 +24,6 @@ final class VllmV0Scheduler implements Scheduler {
   private final RequestQueue.Node[] running;
   private int runningCount;
 
-
   private long arrivals;
 
   VllmV0Scheduler(

@@ -1,0 +1,32 @@
+package dev.weir.simulation;
+
+/** Is told what happens in a simulation, in the order in which it happens. */
+public interface SimulationListener {
+  /** A request arrived and went to the scheduler. */
+  default void arrived(SimulatedRequest request) {}
+
+  /**
+   * A request was refused, because it can never fit.
+   *
+   * @param index position in the workload, from 0
+   * @param reason names the value and the limit
+   */
+  default void refused(long index, Arrival arrival, String reason) {}
+
+  /**
+   * An iteration ended. The requests that it completed are still in memory.
+   *
+   * @param iteration its figures; the object is used again for the next iteration
+   */
+  default void iterated(SimulatedIteration iteration) {}
+
+  /**
+   * A request got a token.
+   *
+   * @param gap seconds since its token before; since its arrival for the first one
+   */
+  default void generated(SimulatedRequest request, double gap) {}
+
+  /** A request got its last token. Follows {@link #iterated}. */
+  default void completed(SimulatedRequest request) {}
+}
