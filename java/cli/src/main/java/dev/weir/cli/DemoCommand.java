@@ -27,6 +27,8 @@ import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.Workload;
+import dev.weir.simulation.Arrival;
+import dev.weir.simulation.ArrivalList;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;

@@ -24,12 +24,19 @@ import picocli.CommandLine.ScopeType;
     synopsisSubcommandLabel = "COMMAND",
     description =
         "Serves Llama-family models from a paged KV cache, under a scheduler of your choice.",
-    subcommands = {GenerateCommand.class, BenchCommand.class, InfoCommand.class, DemoCommand.class},
+    subcommands = {
+      GenerateCommand.class,
+      BenchCommand.class,
+      SimulateCommand.class,
+      InfoCommand.class,
+      DemoCommand.class
+    },
     footer = {
       "",
       "Examples:",
       "  weir generate --model models/stories260K \"Once upon a time\"",
       "  weir bench --model models/stories260K --scheduler fcfs,nested-wait --html bench.html",
+      "  weir simulate --requests 5000 --arrivals poisson:10 --scheduler fcfs,sarathi,nested-wait",
       "  weir info --model models/stories260K",
       "",
       "'weir COMMAND --help' explains a command."

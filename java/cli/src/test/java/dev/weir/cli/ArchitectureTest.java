@@ -11,10 +11,12 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /**
- * The arrows between the modules go one way: scheduling &lt;- engine -&gt; runtime; cli -&gt; all.
+ * The arrows between the modules go one way: scheduling &lt;- engine -&gt; runtime; scheduling
+ * &lt;- simulation; cli -&gt; all.
  */
 class ArchitectureTest {
   private static final String SCHEDULING = "dev.weir.scheduling..";
+  private static final String SIMULATION = "dev.weir.simulation..";
   private static final String RUNTIME = "dev.weir.runtime..";
   private static final String ENGINE = "dev.weir.engine..";
   private static final String CLI = "dev.weir.cli..";
@@ -33,6 +35,7 @@ class ArchitectureTest {
   @Test
   void everyModuleIsLookedAt() {
     assertThat(weir.contain(dev.weir.scheduling.Scheduler.class)).isTrue();
+    assertThat(weir.contain(dev.weir.simulation.Simulation.class)).isTrue();
     assertThat(weir.contain(dev.weir.runtime.KvCache.class)).isTrue();
     assertThat(weir.contain(dev.weir.engine.Engine.class)).isTrue();
     assertThat(weir.contain(Weir.class)).isTrue();
@@ -66,24 +69,39 @@ class ArchitectureTest {
   }
 
   @Test
+  void simulationKnowsNothingButSchedulingAndNoClock() {
+    noClasses()
+        .that()
+        .resideInAPackage(SIMULATION)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(RUNTIME, ENGINE, CLI)
+        .orShould()
+        .callMethod(System.class, "nanoTime")
+        .orShould()
+        .callMethod(System.class, "currentTimeMillis")
+        .check(weir);
+  }
+
+  @Test
   void runtimeKnowsNeitherEngineNorPolicies() {
     noClasses()
         .that()
         .resideInAPackage(RUNTIME)
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage(SCHEDULING, ENGINE, CLI)
+        .resideInAnyPackage(SCHEDULING, SIMULATION, ENGINE, CLI)
         .check(weir);
   }
 
   @Test
-  void engineDoesNotKnowTheCommand() {
+  void engineKnowsNeitherTheCommandNorTheSimulation() {
     noClasses()
         .that()
         .resideInAPackage(ENGINE)
         .should()
         .dependOnClassesThat()
-        .resideInAPackage(CLI)
+        .resideInAnyPackage(CLI, SIMULATION)
         .check(weir);
   }
 

@@ -15,7 +15,7 @@ class UsageTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"generate", "bench", "info", "demo"})
+  @ValueSource(strings = {"generate", "bench", "simulate", "info", "demo"})
   void everyCommandExplainsItself(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertThat(run.status()).isZero();
@@ -157,6 +157,17 @@ class UsageTest {
             "--kv-blocks",
             "500000000000000000"),
         wrong("--kv-bytes is 100, must be at least", "info", "-m", model, "--kv-bytes", "100"),
+        wrong("no scheduler is named 'lifo'", "simulate", "--scheduler", "lifo"),
+        wrong("--batches and --out", "simulate", "--batches", "x.csv"),
+        wrong("one scheduler", "simulate", "--requests-out", "r.csv"),
+        wrong("--arrivals: 'soon' is no arrival process", "simulate", "--arrivals", "soon"),
+        wrong("--iteration-time: 'fast' is no time of an iteration", "simulate", "--iteration-time", "fast"),
+        wrong("semantics vidur", "simulate", "--scheduler", "fcfs", "--semantics", "vidur"),
+        wrong("--blocks is 0", "simulate", "--blocks", "0"),
+        wrong("--batch-cap is 0", "simulate", "--batch-cap", "0"),
+        wrong("--chunk is 0", "simulate", "--chunk", "0"),
+        wrong("is none of the schedulers", "simulate", "--scheduler-option", "x.y=1"),
+        wrong("--preemption swap needs", "simulate", "--preemption", "swap"),
         wrong("--tokens is 513", "info", "--model", model, "--tokens", "513"));
   }
 

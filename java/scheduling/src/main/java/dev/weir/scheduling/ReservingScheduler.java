@@ -84,7 +84,9 @@ final class ReservingScheduler implements Scheduler {
       waiting.remove(node);
       reservedBlocks += node.reservedBlocks;
       running[runningCount++] = node;
-      schedule(plan, node.request);
+      if (plan.remainingTokens() > 0) {
+        schedule(plan, node.request);
+      }
     }
   }
 
@@ -92,7 +94,8 @@ final class ReservingScheduler implements Scheduler {
     if (runningCount == running.length) {
       return HoldReason.SEQUENCE_LIMIT;
     }
-    if (plan.remainingTokens() == 0) {
+    // A static batch is complete from the start; its prompts may take several iterations.
+    if (plan.remainingTokens() == 0 && !staticBatches) {
       return HoldReason.TOKEN_BUDGET;
     }
     return reservedBlocks + node.reservedBlocks > memory.blocks() ? HoldReason.MEMORY : null;

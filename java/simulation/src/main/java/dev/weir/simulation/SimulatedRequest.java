@@ -13,6 +13,7 @@ public final class SimulatedRequest {
 
   double scheduledAt = Double.NaN;
   double prefillCompletedAt = Double.NaN;
+  double firstTokenAt = Double.NaN;
   double completedAt = Double.NaN;
   double lastTokenAt;
   double lastIterationEnd = Double.NaN;
@@ -55,9 +56,19 @@ public final class SimulatedRequest {
     return prefillCompletedAt;
   }
 
+  /** End of the iteration that gave its first token. */
+  public double firstTokenAt() {
+    return firstTokenAt;
+  }
+
   /** End of its last iteration. */
   public double completedAt() {
     return completedAt;
+  }
+
+  /** Tokens that it has generated. */
+  public int generatedTokens() {
+    return generatedTokens;
   }
 
   /** Times it lost its KV blocks. */

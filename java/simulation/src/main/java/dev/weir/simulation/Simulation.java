@@ -256,6 +256,9 @@ public final class Simulation {
     int generated = request.generatedTokens();
     if (generated > simulated.generatedTokens) {
       simulated.generatedTokens = generated;
+      if (generated == 1) {
+        simulated.firstTokenAt = now;
+      }
       listener.generated(simulated, now - simulated.lastTokenAt);
       simulated.lastTokenAt = now;
       if (generated == simulated.arrival().outputTokens()) {

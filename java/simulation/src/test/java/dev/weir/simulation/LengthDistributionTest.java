@@ -4,14 +4,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.data.Percentage.withPercentage;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class LengthDistributionTest {
   private static final int SAMPLES = 200_000;
+
+  @TempDir Path folder;
 
   private static int[] sample(String distribution, long seed) {
     LengthDistribution lengths = LengthDistribution.parse(distribution);
@@ -64,6 +69,35 @@ class LengthDistributionTest {
   }
 
   @Test
+  void aMixtureHasTheWeightsOfItsParts() {
+    int[] samples = sample("mixture:1*fixed:100+2.5*uniform:1-3+0.5*lognormal:5000,0.1", 1);
+    assertThat(IntStream.of(samples).filter(x -> x == 100).count() / (double) SAMPLES)
+        .isCloseTo(0.25, withPercentage(2));
+    assertThat(IntStream.of(samples).filter(x -> x <= 3).count() / (double) SAMPLES)
+        .isCloseTo(0.625, withPercentage(1));
+    assertThat(IntStream.of(samples).filter(x -> x > 3000).count() / (double) SAMPLES)
+        .isCloseTo(0.125, withPercentage(3));
+  }
+
+  @Test
+  void anEmpiricalDistributionDrawsTheLinesOfItsFile() throws Exception {
+    Path file = Files.writeString(folder.resolve("lengths.txt"), "7\n7\n7\n900\n");
+    int[] samples = sample("empirical:" + file, 1);
+    assertThat(samples).containsOnly(7, 900);
+    assertThat(IntStream.of(samples).filter(x -> x == 7).count() / (double) SAMPLES)
+        .isCloseTo(0.75, withPercentage(1));
+    Files.writeString(file, "7\n\n8\n");
+    assertThatThrownBy(() -> LengthDistribution.parse("empirical:" + file))
+        .hasMessageContaining("lengths.txt, line 2 is ''");
+    Files.writeString(file, "");
+    assertThatThrownBy(() -> LengthDistribution.parse("empirical:" + file))
+        .hasMessageContaining("has no line");
+    assertThatThrownBy(() -> LengthDistribution.parse("empirical:" + folder.resolve("none")))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("cannot read the lengths");
+  }
+
+  @Test
   void theSameSeedGivesTheSameLengths() {
     assertThat(sample("lognormal:200,0.5", 7)).isEqualTo(sample("lognormal:200,0.5", 7));
     assertThat(sample("lognormal:200,0.5", 7)).isNotEqualTo(sample("lognormal:200,0.5", 8));
@@ -86,6 +120,11 @@ class LengthDistributionTest {
         "lognormal:NaN,1",
         "exponential:Infinity",
         "gauss:1,2",
+        "mixture:",
+        "mixture:fixed:3",
+        "mixture:0*fixed:3",
+        "mixture:1*fixed:0",
+        "mixture:1*mixture:1*fixed:3",
         ""
       })
   void refusesWhatIsNoDistribution(String text) {
@@ -97,7 +136,13 @@ class LengthDistributionTest {
   @Test
   void itsTextCanBeParsedAgain() {
     for (String text :
-        new String[] {"fixed:3", "uniform:1-9", "lognormal:5.0,0.5", "exponential:7.0"}) {
+        new String[] {
+          "fixed:3",
+          "uniform:1-9",
+          "lognormal:5.0,0.5",
+          "exponential:7.0",
+          "mixture:1*fixed:3+2*uniform:1-9"
+        }) {
       assertThat(LengthDistribution.parse(text)).hasToString(text);
     }
   }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -71,6 +72,68 @@ class TraceReaderTest {
     assertThat(trace.timed()).isTrue();
     assertThat(trace.workload().arrivals().get(0)).isEqualTo(new Arrival(0, 4808, 10));
     assertThat(trace.workload().windowSeconds()).isCloseTo(0.052, within());
+  }
+
+  @Test
+  void readsBurstGptWithoutItsFailures() throws Exception {
+    Trace trace =
+        read(
+            """
+            Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
+            5,ChatGPT,472,18,490,Conversation log
+            45,GPT-4,1087,0,1087,API log
+            118.5,ChatGPT,417,276,693,Conversation log
+            """);
+    assertThat(trace.workload().arrivals())
+        .containsExactly(new Arrival(0, 472, 18), new Arrival(113.5, 417, 276));
+    assertThat(trace.badRows())
+        .containsExactly(
+            new BadRow(3, "Response tokens is '0', must be a whole number of at least 1"));
+  }
+
+  @Test
+  void readsMooncakeStrictly() throws Exception {
+    Trace trace =
+        read(
+            """
+            {"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47]}
+            {"timestamp": 30535, "output_length": 26, "input_length": 6472, "x": {"timestamp": 1}}
+            {"timestamp": 30000, "input_length": 1, "output_length": 1}
+            {"timestamp": 40000, "input_length": 1.5, "output_length": 1}
+            {"timestamp": 40000, "input_length": "7", "output_length": 1}
+            {"timestamp": -1, "input_length": 7, "output_length": 1}
+            {"timestamp": 40000, "input_length": 7}
+            {"timestamp": 40000, "input_length": 7, "output_length": 1, "timestamp": 5}
+            {"timestamp": 40000, "input_length": 7, "output_length": 1} {}
+            {"timestamp": 40000, "input_length": 99999999999, "output_length": 1}
+            [1, 2, 3]
+            {"timestamp": 40000, "input_length": 7, "output_length": 1
+
+            {"timestamp": 40001, "input_length": 7, "output_length": 2}
+            """);
+    assertThat(trace.workload().arrivals())
+        .extracting(Arrival::promptTokens)
+        .containsExactly(6955, 6472, 7);
+    assertThat(trace.workload().windowSeconds()).isCloseTo(12.519, within());
+    assertThat(trace.badRows())
+        .extracting(BadRow::line)
+        .containsExactly(3L, 4L, 5L, 6L, 7L, 8L, 9L, 10L, 11L, 12L, 13L);
+    assertThat(trace.badRows().get(0).reason())
+        .isEqualTo("timestamp is 30000, earlier than the row before");
+    assertThat(trace.badRows().get(1).reason())
+        .isEqualTo("input_length is 1.5, must be a whole number of at least 1");
+    assertThat(trace.badRows().get(4).reason()).isEqualTo("has no output_length");
+  }
+
+  @Test
+  void timesCanStayAsTheyAreWritten() throws Exception {
+    Path file = write("arrived_at,num_prefill_tokens,num_decode_tokens\n5.5,1,2\n7,3,4\n");
+    try (TraceStream stream =
+        TraceReader.open(file, TimeOrigin.AS_WRITTEN, row -> Assertions.fail(row.reason()))) {
+      assertThat(stream.next()).isEqualTo(new Arrival(5.5, 1, 2));
+      assertThat(stream.next()).isEqualTo(new Arrival(7, 3, 4));
+      assertThat(stream.hasNext()).isFalse();
+    }
   }
 
   @Test

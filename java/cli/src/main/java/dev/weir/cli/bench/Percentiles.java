@@ -25,6 +25,11 @@ public record Percentiles(long count, double mean, double p50, double p90, doubl
   public static Percentiles of(LongStream nanoseconds) {
     Histogram histogram = new Histogram(3);
     nanoseconds.forEach(histogram::recordValue);
+    return of(histogram);
+  }
+
+  /** Condenses durations in nanoseconds. */
+  static Percentiles of(Histogram histogram) {
     if (histogram.getTotalCount() == 0) {
       return new Percentiles(0, Double.NaN, Double.NaN, Double.NaN, Double.NaN, Double.NaN);
     }

@@ -1,0 +1,16 @@
+package dev.weir.cli;
+
+import dev.weir.cli.bench.Metrics;
+import java.util.List;
+
+/**
+ * One scheduler's simulation.
+ *
+ * @param scheduler its name
+ * @param options its settings
+ * @param metrics what came out
+ * @param refused the first few refused requests, with the reason
+ * @param wallSeconds what the simulation itself took
+ */
+record SimulatedRun(
+    String scheduler, String options, Metrics metrics, List<String> refused, double wallSeconds) {}

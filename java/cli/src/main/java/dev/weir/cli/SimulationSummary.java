@@ -1,0 +1,123 @@
+package dev.weir.cli;
+
+import dev.weir.cli.bench.Metrics;
+import dev.weir.cli.report.Fact;
+import dev.weir.cli.report.Format;
+import dev.weir.cli.report.MetricsTable;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.simulation.SimulationSemantics;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/**
+ * What {@code weir simulate} did, to be shown as text or JSON.
+ *
+ * @param workload the load
+ * @param seed seed of lengths and arrivals
+ * @param iterationTime the model of the time of an iteration, as given
+ * @param cost its linearisation, which planning schedulers were told
+ * @param memory the KV pool
+ * @param semantics whose rules held
+ * @param batchCap sequences in an iteration
+ * @param runs one for each scheduler
+ */
+record SimulationSummary(
+    WorkloadFacts workload,
+    long seed,
+    String iterationTime,
+    IterationCost cost,
+    KvCapacity memory,
+    SimulationSemantics semantics,
+    int batchCap,
+    List<SimulatedRun> runs) {
+
+  /** The facts and the table. */
+  String text() {
+    List<Fact> facts = facts();
+    int width = facts.stream().mapToInt(fact -> fact.label().length()).max().orElse(0);
+    String head =
+        facts.stream()
+            .map(fact -> String.format("%-" + width + "s  %s%n", fact.label(), fact.value()))
+            .collect(Collectors.joining());
+    return head
+        + System.lineSeparator()
+        + MetricsTable.render(
+            runs.stream().map(SimulatedRun::scheduler).toList(),
+            runs.stream().map(SimulatedRun::metrics).toList());
+  }
+
+  private List<Fact> facts() {
+    List<Fact> facts = new ArrayList<>();
+    facts.add(new Fact("simulated", "virtual time, semantics " + semanticsName()));
+    facts.add(
+        new Fact("workload", Format.count(workload.requests()) + " requests, " + workload.name()));
+    if (workload.badRows() > 0) {
+      facts.add(new Fact("bad rows", Format.count(workload.badRows()) + " left out of the trace"));
+    }
+    facts.add(new Fact("workload SHA-256", workload.sha256()));
+    facts.add(new Fact("seed", Long.toString(seed)));
+    facts.add(
+        new Fact(
+            "KV pool",
+            Format.count(memory.blocks())
+                + " blocks of "
+                + memory.blockSize()
+                + " tokens = "
+                + Format.count(memory.tokens())
+                + " tokens"));
+    facts.add(new Fact("iterations", "at most " + Format.count(batchCap) + " sequences"));
+    facts.add(
+        new Fact(
+            "iteration time",
+            String.format(
+                Locale.ROOT,
+                "%s; planned with %.3g ms + %.3g us a token in the batch",
+                iterationTime,
+                cost.fixedSeconds() * 1e3,
+                cost.secondsPerToken() * 1e6)));
+    for (SimulatedRun run : runs) {
+      if (!run.options().equals("{}")) {
+        facts.add(new Fact(run.scheduler(), run.options()));
+      }
+    }
+    return facts;
+  }
+
+  private String semanticsName() {
+    return semantics.name().toLowerCase(Locale.ROOT);
+  }
+
+  JsonSummary json() {
+    return new JsonSummary(
+        VersionProvider.version(),
+        semanticsName(),
+        new JsonWorkload(
+            workload.name(), workload.requests(), workload.sha256(), seed, workload.badRows()),
+        iterationTime,
+        memory.blocks(),
+        memory.blockSize(),
+        batchCap,
+        runs.stream()
+            .map(run -> new JsonRun(run.scheduler(), run.options(), run.refused(), run.metrics()))
+            .toList());
+  }
+
+  /** What {@code --json} prints. Durations in seconds. */
+  record JsonSummary(
+      String version,
+      String semantics,
+      JsonWorkload workload,
+      String iterationTime,
+      long blocks,
+      int blockSize,
+      int batchCap,
+      List<JsonRun> runs) {}
+
+  record JsonWorkload(String name, long requests, String sha256, long seed, long badRows) {}
+
+  record JsonRun(
+      String scheduler, String schedulerOptions, List<String> refused, Metrics metrics) {}
+}

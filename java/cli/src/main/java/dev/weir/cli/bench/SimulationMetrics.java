@@ -1,0 +1,133 @@
+package dev.weir.cli.bench;
+
+import dev.weir.simulation.Arrival;
+import dev.weir.simulation.SimulatedIteration;
+import dev.weir.simulation.SimulatedRequest;
+import dev.weir.simulation.SimulationListener;
+import dev.weir.simulation.SimulationResult;
+import java.util.Map;
+import org.HdrHistogram.Histogram;
+
+/**
+ * Condenses a simulation while it runs, so that it takes the same memory however long the workload
+ * is.
+ */
+public final class SimulationMetrics implements SimulationListener {
+  private static final double NANOS = 1e9;
+
+  private final Histogram timeToFirstToken = new Histogram(3);
+  private final Histogram timePerOutputToken = new Histogram(3);
+  private final Histogram interTokenLatency = new Histogram(3);
+  private final Histogram endToEnd = new Histogram(3);
+
+  /** Most gaps in an iteration are the same, so they are counted before they are recorded. */
+  private double lastGap;
+
+  private long lastGapCount;
+
+  private long promptTokens;
+  private long outputTokens;
+  private long generated;
+  private long generatedBeforeIteration;
+  private long generatedInWindow;
+  private double iterationEnd = Double.NEGATIVE_INFINITY;
+  private double blockSeconds;
+  private long peakBlocks;
+
+  @Override
+  public void arrived(SimulatedRequest request) {
+    noteArrival(request.arrival());
+  }
+
+  @Override
+  public void refused(long index, Arrival arrival, String reason) {
+    noteArrival(arrival);
+  }
+
+  /** The window ends with the last arrival; tokens of an iteration that ends later are outside. */
+  private void noteArrival(Arrival arrival) {
+    generatedInWindow = iterationEnd > arrival.seconds() ? generatedBeforeIteration : generated;
+  }
+
+  @Override
+  public void iterated(SimulatedIteration iteration) {
+    generatedBeforeIteration = generated;
+    iterationEnd = iteration.end();
+    blockSeconds += iteration.usedBlocks() * (iteration.end() - iteration.start());
+    peakBlocks = Math.max(peakBlocks, iteration.usedBlocks());
+  }
+
+  @Override
+  public void generated(SimulatedRequest request, double gap) {
+    generated++;
+    if (request.generatedTokens() == 1) {
+      timeToFirstToken.recordValue(nanoseconds(gap));
+      return;
+    }
+    if (gap != lastGap) {
+      flushGaps();
+      lastGap = gap;
+    }
+    lastGapCount++;
+  }
+
+  private void flushGaps() {
+    if (lastGapCount > 0) {
+      interTokenLatency.recordValueWithCount(nanoseconds(lastGap), lastGapCount);
+      lastGapCount = 0;
+    }
+  }
+
+  @Override
+  public void completed(SimulatedRequest request) {
+    Arrival arrival = request.arrival();
+    promptTokens += arrival.promptTokens();
+    outputTokens += arrival.outputTokens();
+    endToEnd.recordValue(nanoseconds(request.completedAt() - arrival.seconds()));
+    if (arrival.outputTokens() > 1) {
+      double decoding = request.completedAt() - request.firstTokenAt();
+      timePerOutputToken.recordValue(nanoseconds(decoding / (arrival.outputTokens() - 1)));
+    }
+  }
+
+  private static long nanoseconds(double seconds) {
+    return Math.round(seconds * NANOS);
+  }
+
+  /**
+   * The figures, once the simulation has ended.
+   *
+   * @param kvBlocks size of the pool
+   */
+  public Metrics metrics(SimulationResult result, long kvBlocks) {
+    flushGaps();
+    double seconds = result.end() - result.firstArrival();
+    double window = result.lastArrival() - result.firstArrival();
+    int finished = Math.toIntExact(result.arrived());
+    int refused = Math.toIntExact(result.refused());
+    return new Metrics(
+        finished + refused,
+        finished,
+        0,
+        refused == 0 ? Map.of() : Map.of("TOO_LONG", refused),
+        Map.of(),
+        seconds,
+        promptTokens,
+        outputTokens,
+        promptTokens / seconds,
+        outputTokens / seconds,
+        window > 0 ? generatedInWindow / window : Double.NaN,
+        finished / seconds,
+        Percentiles.of(timeToFirstToken),
+        Percentiles.of(timePerOutputToken),
+        Percentiles.of(interTokenLatency),
+        Percentiles.of(endToEnd),
+        Math.toIntExact(result.iterations()),
+        Math.clamp(1 - result.busySeconds() / seconds, 0, 1),
+        result.evictions(),
+        result.recomputedTokens(),
+        result.recomputedTokens() / (double) (promptTokens + outputTokens),
+        blockSeconds / (seconds * kvBlocks),
+        peakBlocks / (double) kvBlocks);
+  }
+}

@@ -1,0 +1,72 @@
+package dev.weir.simulation;
+
+import dev.weir.scheduling.IterationCost;
+import java.io.IOException;
+import java.nio.file.Path;
+
+/** Finds a model of the time of an iteration by its text, and condenses it for planning. */
+public final class IterationTimes {
+  /** What {@link #parse} understands, for help texts. */
+  public static final String SYNTAX =
+      "profile (Llama-2-7B on an A100), linear:D0,D1 (seconds, and seconds a token in the batch) or"
+          + " measured:FILE";
+
+  private static final String PROFILE = "profile";
+  private static final String LINEAR = "linear:";
+  private static final String MEASURED = "measured:";
+
+  private IterationTimes() {}
+
+  /**
+   * Reads {@value #SYNTAX}.
+   *
+   * @throws IllegalArgumentException if the text is none of these, or a number is out of range
+   * @throws IOException if a file cannot be read
+   */
+  public static IterationTime parse(String text) throws IOException {
+    if (text.equals(PROFILE)) {
+      return ProfileIterationTime.a100Llama2();
+    }
+    if (text.startsWith(MEASURED)) {
+      return MeasuredIterationTime.read(Path.of(text.substring(MEASURED.length())));
+    }
+    if (text.startsWith(LINEAR)) {
+      String[] numbers = text.substring(LINEAR.length()).split(",", -1);
+      if (numbers.length == 2) {
+        try {
+          return new LinearIterationTime(
+              new IterationCost(Double.parseDouble(numbers[0]), Double.parseDouble(numbers[1])));
+        } catch (NumberFormatException _) {
+          throw unreadable(text);
+        }
+      }
+    }
+    throw unreadable(text);
+  }
+
+  private static IllegalArgumentException unreadable(String text) {
+    return new IllegalArgumentException(
+        "'" + text + "' is no time of an iteration; write " + SYNTAX);
+  }
+
+  /**
+   * The line through a batch of one decoding request and a full one, for schedulers that plan with
+   * the paper's model.
+   *
+   * @param requests requests of a full batch, at least 2
+   * @param context tokens in the cache of each, at least 1
+   */
+  public static IterationCost linearise(IterationTime time, int requests, int context) {
+    if (time instanceof LinearIterationTime linear) {
+      return linear.cost();
+    }
+    BatchShape batch = new BatchShape();
+    batch.addDecode(context);
+    double one = time.seconds(batch);
+    for (int i = 1; i < requests; i++) {
+      batch.addDecode(context);
+    }
+    double slope = Math.max(0, (time.seconds(batch) - one) / ((requests - 1.0) * context));
+    return new IterationCost(Math.max(one - slope * context, Double.MIN_NORMAL), slope);
+  }
+}

@@ -1,0 +1,41 @@
+package dev.weir.simulation;
+
+/** Joins listeners. */
+public final class SimulationListeners {
+  private SimulationListeners() {}
+
+  /** Tells {@code first} and then {@code second}. */
+  public static SimulationListener both(SimulationListener first, SimulationListener second) {
+    return new SimulationListener() {
+      @Override
+      public void arrived(SimulatedRequest request) {
+        first.arrived(request);
+        second.arrived(request);
+      }
+
+      @Override
+      public void refused(long index, Arrival arrival, String reason) {
+        first.refused(index, arrival, reason);
+        second.refused(index, arrival, reason);
+      }
+
+      @Override
+      public void iterated(SimulatedIteration iteration) {
+        first.iterated(iteration);
+        second.iterated(iteration);
+      }
+
+      @Override
+      public void generated(SimulatedRequest request, double gap) {
+        first.generated(request, gap);
+        second.generated(request, gap);
+      }
+
+      @Override
+      public void completed(SimulatedRequest request) {
+        first.completed(request);
+        second.completed(request);
+      }
+    };
+  }
+}
