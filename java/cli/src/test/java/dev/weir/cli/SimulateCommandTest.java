@@ -18,8 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class SimulateCommandTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Path GOLDEN =
-      Path.of(
-          System.getProperty("weir.root"), "java/simulation/src/test/resources/golden");
+      Path.of(System.getProperty("weir.root"), "java/simulation/src/test/resources/golden");
 
   @TempDir Path folder;
 
@@ -40,13 +39,13 @@ class SimulateCommandTest {
 
   @ParameterizedTest
   @CsvSource({
-    "fixed256x128_overload, vllm, vllm-v0, 688",
+    "fixed256x128_moderate, vllm, vllm-v0, 5108",
     "fixed256x128_overload, sarathi_chunk_size512, sarathi, 617",
     "types10_60xV, orca, orca, 3029",
     "fixed60x100, faster_transformer, static, 2300"
   })
-  void writesVidursRequestsByteForByte(
-      String trace, String run, String scheduler, int iterations) throws Exception {
+  void writesVidursRequestsByteForByte(String trace, String run, String scheduler, int iterations)
+      throws Exception {
     Path expected = unpack(trace + "__" + run + ".requests.csv");
     Path requests = folder.resolve("r.csv");
     Path rows = folder.resolve("i.csv");
@@ -141,8 +140,7 @@ class SimulateCommandTest {
   void aFileThatIsNotThereIsAFailure() {
     for (String option : new String[] {"--trace", "--iteration-time"}) {
       String value = folder.resolve("nowhere.json").toString();
-      CommandRun run =
-          simulate(option, option.equals("--trace") ? value : "measured:" + value);
+      CommandRun run = simulate(option, option.equals("--trace") ? value : "measured:" + value);
       assertThat(run.status()).isEqualTo(1);
       assertThat(run.err().lines()).hasSize(1);
       assertThat(run.err()).contains("nowhere.json");
