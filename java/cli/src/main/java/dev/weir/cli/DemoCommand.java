@@ -10,8 +10,6 @@ import dev.weir.cli.report.MetricsTable;
 import dev.weir.cli.report.Report;
 import dev.weir.cli.report.ReportedRun;
 import dev.weir.cli.report.Story;
-import dev.weir.simulation.Arrival;
-import dev.weir.simulation.ArrivalList;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.GenerationRequest;

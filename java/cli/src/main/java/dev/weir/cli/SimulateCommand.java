@@ -272,8 +272,7 @@ final class SimulateCommand implements Callable<Integer> {
     try {
       return IterationTimes.parse(iterationTime);
     } catch (IllegalArgumentException e) {
-      throw new ParameterException(
-          spec.commandLine(), "--iteration-time: " + e.getMessage(), e);
+      throw new ParameterException(spec.commandLine(), "--iteration-time: " + e.getMessage(), e);
     }
   }
 

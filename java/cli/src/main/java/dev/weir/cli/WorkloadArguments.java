@@ -76,8 +76,7 @@ final class WorkloadArguments {
   }
 
   /** Goes through the workload once, and names the rows of a trace that are no requests. */
-  WorkloadFacts survey(PrintWriter err)
-      throws IOException, TraceException, CliException {
+  WorkloadFacts survey(PrintWriter err) throws IOException, TraceException, CliException {
     long[] bad = new long[1];
     Consumer<BadRow> badRows =
         row -> {

@@ -161,7 +161,11 @@ class UsageTest {
         wrong("--batches and --out", "simulate", "--batches", "x.csv"),
         wrong("one scheduler", "simulate", "--requests-out", "r.csv"),
         wrong("--arrivals: 'soon' is no arrival process", "simulate", "--arrivals", "soon"),
-        wrong("--iteration-time: 'fast' is no time of an iteration", "simulate", "--iteration-time", "fast"),
+        wrong(
+            "--iteration-time: 'fast' is no time of an iteration",
+            "simulate",
+            "--iteration-time",
+            "fast"),
         wrong("semantics vidur", "simulate", "--scheduler", "fcfs", "--semantics", "vidur"),
         wrong("--blocks is 0", "simulate", "--blocks", "0"),
         wrong("--batch-cap is 0", "simulate", "--batch-cap", "0"),
