@@ -85,6 +85,9 @@ public final class Simulation {
       plan.begin(now, freeBlocks, freeSwapBlocks);
       scheduler.plan(plan);
       applyEvictions();
+      for (int i = 0; i < plan.heldCount(); i++) {
+        listener.held((SimulatedRequest) plan.held(i).driverState(), plan.holdReason(i));
+      }
       if (plan.size() > 0) {
         emptyPlans = 0;
         iterate();

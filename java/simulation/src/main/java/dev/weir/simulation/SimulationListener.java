@@ -1,5 +1,7 @@
 package dev.weir.simulation;
 
+import dev.weir.scheduling.HoldReason;
+
 /** Is told what happens in a simulation, in the order in which it happens. */
 public interface SimulationListener {
   /** A request arrived and went to the scheduler. */
@@ -12,6 +14,12 @@ public interface SimulationListener {
    * @param reason names the value and the limit
    */
   default void refused(long index, Arrival arrival, String reason) {}
+
+  /**
+   * The plan of an iteration left a waiting request out. A scheduler names the request that would
+   * have been next; those behind it wait for the same reason.
+   */
+  default void held(SimulatedRequest request, HoldReason reason) {}
 
   /**
    * An iteration ended. The requests that it completed are still in memory.

@@ -1,5 +1,7 @@
 package dev.weir.simulation;
 
+import dev.weir.scheduling.HoldReason;
+
 /** Joins listeners. */
 public final class SimulationListeners {
   private SimulationListeners() {}
@@ -17,6 +19,12 @@ public final class SimulationListeners {
       public void refused(long index, Arrival arrival, String reason) {
         first.refused(index, arrival, reason);
         second.refused(index, arrival, reason);
+      }
+
+      @Override
+      public void held(SimulatedRequest request, HoldReason reason) {
+        first.held(request, reason);
+        second.held(request, reason);
       }
 
       @Override

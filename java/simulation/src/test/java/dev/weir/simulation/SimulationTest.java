@@ -6,6 +6,7 @@ import static org.assertj.core.data.Offset.offset;
 
 import com.sun.management.ThreadMXBean;
 import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.HoldReason;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Preemption;
@@ -45,6 +46,11 @@ class SimulationTest {
     @Override
     public void refused(long index, Arrival arrival, String reason) {
       lines.add("refused " + index + ": " + reason);
+    }
+
+    @Override
+    public void held(SimulatedRequest request, HoldReason reason) {
+      lines.add("held " + request.index() + " " + reason);
     }
 
     @Override
@@ -148,7 +154,9 @@ class SimulationTest {
             "arrived 1",
             "iteration 0 0.000-1.140 prefill 14 decode 0 blocks 4 alive 2 evictions 0",
             "iteration 1 1.140-2.300 prefill 0 decode 2 blocks 4 alive 2 evictions 0",
+            "held 1 MEMORY",
             "iteration 2 2.300-3.390 prefill 0 decode 1 blocks 3 alive 2 evictions 1",
+            "held 1 MEMORY",
             "iteration 3 3.390-4.490 prefill 0 decode 1 blocks 3 alive 2 evictions 0",
             "completed 0",
             "iteration 4 4.490-5.580 prefill 9 decode 0 blocks 3 alive 1 evictions 0",

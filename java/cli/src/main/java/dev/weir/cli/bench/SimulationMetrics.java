@@ -1,10 +1,12 @@
 package dev.weir.cli.bench;
 
+import dev.weir.scheduling.HoldReason;
 import dev.weir.simulation.Arrival;
 import dev.weir.simulation.SimulatedIteration;
 import dev.weir.simulation.SimulatedRequest;
 import dev.weir.simulation.SimulationListener;
 import dev.weir.simulation.SimulationResult;
+import java.util.EnumMap;
 import java.util.Map;
 import org.HdrHistogram.Histogram;
 
@@ -24,6 +26,9 @@ public final class SimulationMetrics implements SimulationListener {
   private double lastGap;
 
   private long lastGapCount;
+
+  /** By ordinal of the reason. */
+  private final long[] holds = new long[HoldReason.values().length];
 
   private long promptTokens;
   private long outputTokens;
@@ -47,6 +52,11 @@ public final class SimulationMetrics implements SimulationListener {
   /** The window ends with the last arrival; tokens of an iteration that ends later are outside. */
   private void noteArrival(Arrival arrival) {
     generatedInWindow = iterationEnd > arrival.seconds() ? generatedBeforeIteration : generated;
+  }
+
+  @Override
+  public void held(SimulatedRequest request, HoldReason reason) {
+    holds[reason.ordinal()]++;
   }
 
   @Override
@@ -90,6 +100,16 @@ public final class SimulationMetrics implements SimulationListener {
     }
   }
 
+  private Map<HoldReason, Long> holdsByReason() {
+    Map<HoldReason, Long> byReason = new EnumMap<>(HoldReason.class);
+    for (HoldReason reason : HoldReason.values()) {
+      if (holds[reason.ordinal()] > 0) {
+        byReason.put(reason, holds[reason.ordinal()]);
+      }
+    }
+    return byReason;
+  }
+
   private static long nanoseconds(double seconds) {
     return Math.round(seconds * NANOS);
   }
@@ -125,6 +145,7 @@ public final class SimulationMetrics implements SimulationListener {
         Math.toIntExact(result.iterations()),
         Math.clamp(1 - result.busySeconds() / seconds, 0, 1),
         result.evictions(),
+        holdsByReason(),
         result.recomputedTokens(),
         result.recomputedTokens() / (double) (promptTokens + outputTokens),
         blockSeconds / (seconds * kvBlocks),
