@@ -66,7 +66,7 @@ import picocli.CommandLine.Spec;
     })
 final class BenchCommand implements Callable<Integer> {
   private static final int CALIBRATION_REQUESTS = 32;
-  private static final int CALIBRATION_TOKENS = 64;
+  private static final int CALIBRATION_TOKENS = 128;
   private static final int DEFAULT_REQUESTS = 100;
   private static final int NAMED_ROWS = 5;
 
@@ -408,19 +408,19 @@ final class BenchCommand implements Callable<Integer> {
     return requests;
   }
 
-  /** A few requests of the workload, with outputs cut to save time. */
+  /**
+   * A few requests of the workload. Their outputs are cut, to save time, to lengths that grow from
+   * one to the next, so that the iterations have many sizes.
+   */
   private Calibration calibrate(ArrivalList list, ModelInfo shape, SplittableRandom random)
       throws CliException {
     ArrivalList some = list.limit(CALIBRATION_REQUESTS);
-    ArrivalList cut =
-        new ArrivalList(
-            some.name(),
-            some.arrivals().stream()
-                .map(
-                    a ->
-                        new Arrival(
-                            0, a.promptTokens(), Math.min(a.outputTokens(), CALIBRATION_TOKENS)))
-                .toList());
+    List<Arrival> shorter = new ArrayList<>();
+    for (Arrival arrival : some.arrivals()) {
+      int most = Math.ceilDiv(CALIBRATION_TOKENS * (shorter.size() + 1), some.arrivals().size());
+      shorter.add(new Arrival(0, arrival.promptTokens(), Math.min(arrival.outputTokens(), most)));
+    }
+    ArrivalList cut = new ArrivalList(some.name(), shorter);
     EngineOptions options = options("fcfs").build();
     long tokens = cut.arrivals().stream().mapToLong(Arrival::outputTokens).sum();
     Engine engine = EngineStart.start(options, !noProgress);

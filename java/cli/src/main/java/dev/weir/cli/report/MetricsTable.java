@@ -5,6 +5,7 @@ import com.github.freva.asciitable.Column;
 import com.github.freva.asciitable.HorizontalAlign;
 import dev.weir.cli.bench.Metrics;
 import dev.weir.cli.bench.Percentiles;
+import dev.weir.scheduling.HoldReason;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -53,7 +54,7 @@ public final class MetricsTable {
     addLatency(rows, "E2E", runs, Metrics::endToEnd);
     rows.add(row("evictions", runs, true, m -> Format.count(m.evictions())));
     if (runs.stream().anyMatch(m -> !m.holds().isEmpty())) {
-      rows.add(row("requests held back, each iteration", runs, false, m -> reasons(m.holds())));
+      rows.add(row("requests held back, each iteration", runs, false, m -> holds(m.holds())));
     }
     rows.add(
         row(
@@ -127,11 +128,26 @@ public final class MetricsTable {
     return new Row(label, runs.stream().map(value).toList(), startsGroup);
   }
 
-  private static String reasons(Map<?, ? extends Number> counts) {
+  /** How many, and the most frequent reason. */
+  private static String holds(Map<HoldReason, Long> counts) {
+    long all = counts.values().stream().mapToLong(Long::longValue).sum();
+    return counts.entrySet().stream()
+        .max(Map.Entry.comparingByValue())
+        .map(
+            most ->
+                "%s (%s %s)"
+                    .formatted(
+                        Format.count(all),
+                        Format.percent(most.getValue() / (double) all),
+                        most.getKey()))
+        .orElse("0");
+  }
+
+  private static String reasons(Map<String, Integer> counts) {
     return counts.isEmpty()
         ? "0"
         : counts.entrySet().stream()
-            .map(entry -> Format.count(entry.getValue().longValue()) + " " + entry.getKey())
+            .map(entry -> entry.getValue() + " " + entry.getKey())
             .collect(Collectors.joining(", "));
   }
 }

@@ -66,7 +66,7 @@ class HtmlReportTest {
             MS,
             List.of(outcome, refused),
             samples,
-            Map.of(HoldReason.MEMORY, 1_234L),
+            Map.of(HoldReason.MEMORY, 900L, HoldReason.PACING, 100L),
             Map.of());
     return new ReportedRun(
         result, Metrics.of(result, false), OptionalDouble.of(48), OptionalDouble.empty());
@@ -132,7 +132,7 @@ class HtmlReportTest {
   void tellsWhyRequestsWereHeldBack() throws Exception {
     JsonNode rows = data(page(10)).get("rows");
     assertThat(rows.findValuesAsText("label")).contains("requests held back, each iteration");
-    assertThat(rows.toString()).contains("1,234 MEMORY");
+    assertThat(rows.toString()).contains("1,000 (90.0 % MEMORY)");
   }
 
   @Test
