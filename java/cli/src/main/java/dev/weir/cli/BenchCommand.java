@@ -101,8 +101,8 @@ final class BenchCommand implements Callable<Integer> {
       names = "--trace",
       paramLabel = "FILE",
       description =
-          "CSV trace: TIMESTAMP,ContextTokens,GeneratedTokens (Azure) or"
-              + " arrived_at,num_prefill_tokens,num_decode_tokens (Vidur).")
+          "A trace: CSV of Azure, Vidur or BurstGPT, JSON lines of Mooncake. Times count from the"
+              + " first request.")
   private Path trace;
 
   @Option(
