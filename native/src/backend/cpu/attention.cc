@@ -148,7 +148,8 @@ void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float
     work +=
         int64_t{batch.context_lengths[entry]} * (batch.query_starts[entry + 1] - batch.query_starts[entry]);
   }
-  work *= 2 * int64_t{heads} * layout.head_size;
+  // A score takes two multiply-adds an element, and an exponential that is worth some dozens of them.
+  work *= int64_t{heads} * (2 * layout.head_size + 32);
 #pragma omp parallel num_threads(threads) if (work > parallel_work.multiply_adds)
   {
 #if defined(_OPENMP)

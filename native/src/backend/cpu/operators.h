@@ -15,7 +15,7 @@ namespace weir::cpu {
 struct ParallelWork {
   int64_t elements = int64_t{1} << 17;       // of an element-wise operator
   int64_t logits = int64_t{1} << 15;         // of the sampler, which takes an exponential for each
-  int64_t multiply_adds = int64_t{1} << 21;  // of a matmul or of attention
+  int64_t multiply_adds = int64_t{1} << 20;  // of a matmul or of attention
 };
 inline ParallelWork parallel_work;
 
