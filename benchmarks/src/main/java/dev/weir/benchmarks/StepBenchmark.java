@@ -28,8 +28,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * One decode step of the bundled model as the engine runs it: fill the batch, run, read the tokens.
- * With {@code -prof gc} it shows that nothing is allocated. Every sequence is cut back to its
- * prompt when it reaches {@link #LONGEST_CONTEXT}, so the mean context stays the same.
+ * With {@code -prof gc} it shows what is allocated. Every sequence is cut back to its prompt when
+ * it reaches {@link #LONGEST_CONTEXT}, so the mean context stays the same.
  *
  * <p>Run from the root of the tree, or pass {@code -Dweir.benchmark.model=DIR} in {@code
  * -jvmArgsAppend}.
