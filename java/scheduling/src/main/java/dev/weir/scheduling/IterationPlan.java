@@ -37,6 +37,10 @@ public final class IterationPlan {
   private HoldReason[] holdReasons = new HoldReason[16];
   private int heldCount;
 
+  private Request[] predicted = new Request[16];
+  private double[] overflowProbabilities = new double[16];
+  private int predictedCount;
+
   public IterationPlan(KvCapacity memory, BatchLimits limits, Preemption preemption) {
     this.memory = Objects.requireNonNull(memory, "memory");
     this.limits = Objects.requireNonNull(limits, "limits");
@@ -62,10 +66,12 @@ public final class IterationPlan {
     Arrays.fill(evicted, 0, evictedCount, null);
     Arrays.fill(resumed, 0, resumedCount, null);
     Arrays.fill(held, 0, heldCount, null);
+    Arrays.fill(predicted, 0, predictedCount, null);
     size = 0;
     evictedCount = 0;
     resumedCount = 0;
     heldCount = 0;
+    predictedCount = 0;
     this.now = now;
     this.wakeAt = Double.POSITIVE_INFINITY;
     this.freeBlocks = freeBlocks;
@@ -136,6 +142,21 @@ public final class IterationPlan {
 
   public HoldReason holdReason(int index) {
     return holdReasons[Objects.checkIndex(index, heldCount)];
+  }
+
+  /** Number of admissions for which the scheduler predicted an overflow probability. */
+  public int predictionCount() {
+    return predictedCount;
+  }
+
+  /** The decision log: an admitted request with a prediction. */
+  public Request predicted(int index) {
+    return predicted[Objects.checkIndex(index, predictedCount)];
+  }
+
+  /** See {@link #predictOverflow}. */
+  public double overflowProbability(int index) {
+    return overflowProbabilities[Objects.checkIndex(index, predictedCount)];
   }
 
   /**
@@ -279,6 +300,23 @@ public final class IterationPlan {
     }
     holdReasons[heldCount] = Objects.requireNonNull(reason, "reason");
     held = push(held, heldCount++, request);
+  }
+
+  /**
+   * Notes in the decision log what the scheduler expects of an admission.
+   *
+   * @param probability that the requests resident now, {@code request} among them, come to need
+   *     more than the pool before they end, if nobody else is admitted; in [0, 1]
+   */
+  public void predictOverflow(Request request, double probability) {
+    if (!(probability >= 0 && probability <= 1)) {
+      throw new IllegalArgumentException("probability is " + probability + ", must be in 0..1");
+    }
+    if (predictedCount == overflowProbabilities.length) {
+      overflowProbabilities = Arrays.copyOf(overflowProbabilities, 2 * predictedCount);
+    }
+    overflowProbabilities[predictedCount] = probability;
+    predicted = push(predicted, predictedCount++, request);
   }
 
   /**

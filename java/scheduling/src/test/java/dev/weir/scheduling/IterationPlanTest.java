@@ -222,4 +222,19 @@ class IterationPlanTest {
     assertThat(plan.wakeTime()).isInfinite();
     assertThat(plan.now()).isEqualTo(1);
   }
+
+  @Test
+  void predictionsAreLoggedUntilTheNextPlan() {
+    for (int i = 0; i < 40; i++) {
+      plan.predictOverflow(request(1), i / 100.0);
+    }
+    assertThat(plan.predictionCount()).isEqualTo(40);
+    assertThat(plan.predicted(17).id()).isEqualTo(17);
+    assertThat(plan.overflowProbability(17)).isEqualTo(0.17);
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> plan.predictOverflow(request(1), Double.NaN));
+
+    plan.begin(1, MEMORY.blocks(), 0);
+    assertThat(plan.predictionCount()).isZero();
+  }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.junit.jupiter.api.Assertions.assertTimeout;
 
 import com.sun.management.ThreadMXBean;
+import dev.weir.scheduling.policy.Stepper;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -88,6 +88,10 @@ public final class Simulation {
       for (int i = 0; i < plan.heldCount(); i++) {
         listener.held((SimulatedRequest) plan.held(i).driverState(), plan.holdReason(i));
       }
+      for (int i = 0; i < plan.predictionCount(); i++) {
+        SimulatedRequest admitted = (SimulatedRequest) plan.predicted(i).driverState();
+        listener.predicted(admitted, plan.overflowProbability(i));
+      }
       if (plan.size() > 0) {
         emptyPlans = 0;
         iterate();

@@ -22,6 +22,12 @@ public interface SimulationListener {
   default void held(SimulatedRequest request, HoldReason reason) {}
 
   /**
+   * The scheduler admitted a request and predicted what {@link
+   * dev.weir.scheduling.IterationPlan#predictOverflow} says.
+   */
+  default void predicted(SimulatedRequest request, double overflowProbability) {}
+
+  /**
    * An iteration ended. The requests that it completed are still in memory.
    *
    * @param iteration its figures; the object is used again for the next iteration

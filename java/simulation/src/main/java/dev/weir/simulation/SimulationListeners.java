@@ -28,6 +28,12 @@ public final class SimulationListeners {
       }
 
       @Override
+      public void predicted(SimulatedRequest request, double overflowProbability) {
+        first.predicted(request, overflowProbability);
+        second.predicted(request, overflowProbability);
+      }
+
+      @Override
       public void iterated(SimulatedIteration iteration) {
         first.iterated(iteration);
         second.iterated(iteration);

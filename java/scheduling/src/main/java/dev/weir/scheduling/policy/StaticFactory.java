@@ -1,10 +1,13 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
+import dev.weir.scheduling.Scheduler;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.SchedulerOptions;
 import java.util.Set;
 
 /**
- * Makes {@code orca}, the baseline: iteration-level batching with full-length reservation (Yu et
- * al., OSDI 2022). Options:
+ * Makes {@code static}, the baseline: request-level batching as in FasterTransformer. Options:
  *
  * <ul>
  *   <li>{@code semantics} ({@code weir} or {@code vidur}): see the README of the simulation;
@@ -12,15 +15,15 @@ import java.util.Set;
  *       request reserves, however short it is.
  * </ul>
  */
-public final class OrcaFactory implements SchedulerFactory {
+public final class StaticFactory implements SchedulerFactory {
   @Override
   public String name() {
-    return "orca";
+    return "static";
   }
 
   @Override
   public String description() {
-    return "iteration-level batching; reserves the blocks of the longest output at admission";
+    return "a batch runs until all of it ends; reserves the blocks of the longest output";
   }
 
   @Override
@@ -30,6 +33,6 @@ public final class OrcaFactory implements SchedulerFactory {
     options.rejectUnknown(
         name(), vidur ? Set.of("semantics", "requestTokens") : Set.of("semantics"));
     int reserved = vidur ? options.getInt("requestTokens", 4096, 1, Integer.MAX_VALUE) : 1;
-    return new ReservingScheduler(config.memory(), config.limits(), false, reserved);
+    return new ReservingScheduler(config.memory(), config.limits(), true, reserved);
   }
 }

@@ -1,5 +1,7 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.SchedulerConfig;
 import java.util.List;
 
 /**

@@ -1,9 +1,20 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.SchedulerOptions;
+import dev.weir.scheduling.Schedulers;
 import dev.weir.scheduling.VirtualDriver.Job;
 import dev.weir.scheduling.VirtualDriver.Outcome;
+import dev.weir.scheduling.Workload;
+import dev.weir.scheduling.fluid.FluidModel;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;

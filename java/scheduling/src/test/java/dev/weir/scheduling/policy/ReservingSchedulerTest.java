@@ -1,7 +1,13 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.HoldReason;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;

@@ -1,5 +1,10 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.fluid;
 
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Workload;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;

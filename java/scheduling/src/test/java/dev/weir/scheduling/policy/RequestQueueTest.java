@@ -1,8 +1,9 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import dev.weir.scheduling.Request;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;

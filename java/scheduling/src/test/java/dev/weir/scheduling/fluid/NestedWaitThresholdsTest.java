@@ -1,10 +1,15 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.fluid;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.NestedWaitThresholds.Settings;
+import dev.weir.scheduling.Workload;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Random;

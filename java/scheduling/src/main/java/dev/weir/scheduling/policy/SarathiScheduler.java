@@ -1,5 +1,12 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.HoldReason;
+import dev.weir.scheduling.IterationPlan;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
+import dev.weir.scheduling.Scheduler;
 import java.util.function.ObjDoubleConsumer;
 
 /**

@@ -1,4 +1,6 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
+
+import dev.weir.scheduling.Request;
 
 /**
  * A queue of requests in order of arrival, linked through the nodes themselves: removing a request

@@ -1,7 +1,14 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.weir.scheduling.IterationPlan;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
+import dev.weir.scheduling.Scheduler;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.Schedulers;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;

@@ -1,8 +1,16 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.HoldReason;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
+import dev.weir.scheduling.Workload;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;

@@ -1,5 +1,9 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.fluid;
 
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Workload;
 import java.util.List;
 
 /**

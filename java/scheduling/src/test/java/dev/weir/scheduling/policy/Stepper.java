@@ -1,5 +1,17 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.IterationPlan;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
+import dev.weir.scheduling.Scheduler;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerOptions;
+import dev.weir.scheduling.Schedulers;
+import dev.weir.scheduling.Workload;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -1,5 +1,9 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
+import dev.weir.scheduling.Scheduler;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.SchedulerOptions;
 import java.util.Set;
 
 /**

@@ -1,5 +1,10 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
+import dev.weir.scheduling.Scheduler;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.SchedulerOptions;
+import dev.weir.scheduling.fluid.NestedWaitThresholds;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;

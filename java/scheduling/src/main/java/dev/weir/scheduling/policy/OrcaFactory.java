@@ -1,9 +1,14 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
+import dev.weir.scheduling.Scheduler;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.SchedulerOptions;
 import java.util.Set;
 
 /**
- * Makes {@code static}, the baseline: request-level batching as in FasterTransformer. Options:
+ * Makes {@code orca}, the baseline: iteration-level batching with full-length reservation (Yu et
+ * al., OSDI 2022). Options:
  *
  * <ul>
  *   <li>{@code semantics} ({@code weir} or {@code vidur}): see the README of the simulation;
@@ -11,15 +16,15 @@ import java.util.Set;
  *       request reserves, however short it is.
  * </ul>
  */
-public final class StaticFactory implements SchedulerFactory {
+public final class OrcaFactory implements SchedulerFactory {
   @Override
   public String name() {
-    return "static";
+    return "orca";
   }
 
   @Override
   public String description() {
-    return "a batch runs until all of it ends; reserves the blocks of the longest output";
+    return "iteration-level batching; reserves the blocks of the longest output at admission";
   }
 
   @Override
@@ -29,6 +34,6 @@ public final class StaticFactory implements SchedulerFactory {
     options.rejectUnknown(
         name(), vidur ? Set.of("semantics", "requestTokens") : Set.of("semantics"));
     int reserved = vidur ? options.getInt("requestTokens", 4096, 1, Integer.MAX_VALUE) : 1;
-    return new ReservingScheduler(config.memory(), config.limits(), true, reserved);
+    return new ReservingScheduler(config.memory(), config.limits(), false, reserved);
   }
 }
