@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.weir.scheduling.FluidModel.RequestClass;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.Workload;
+import dev.weir.scheduling.fluid.FluidModel.RequestClass;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 

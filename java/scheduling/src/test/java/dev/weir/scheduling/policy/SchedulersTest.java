@@ -1,11 +1,21 @@
-package dev.weir.scheduling;
+package dev.weir.scheduling.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.junit.jupiter.api.Assertions.assertTimeout;
 
 import com.sun.management.ThreadMXBean;
-import dev.weir.scheduling.policy.Stepper;
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.SchedulerConfig;
+import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.SchedulerOptions;
+import dev.weir.scheduling.Schedulers;
+import dev.weir.scheduling.Workload;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
