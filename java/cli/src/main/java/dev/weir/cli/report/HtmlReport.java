@@ -1,38 +1,22 @@
 package dev.weir.cli.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.weir.cli.bench.IterationSample;
 import dev.weir.cli.bench.Metrics;
 import dev.weir.cli.bench.RequestOutcome;
 import dev.weir.cli.bench.RunResult;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
-/**
- * A {@link Report} as one HTML page that needs nothing else: styles, data and chart.js are inside,
- * so that it opens from a file without a network.
- */
+/** A {@link Report} as one HTML page that needs nothing else. */
 public final class HtmlReport {
   /** Points of a time series that a chart 600 pixels wide can show. */
   private static final int MAX_POINTS = 1_500;
 
   /** Bars of a Gantt chart that a screen can show. */
   private static final int MAX_REQUESTS = 200;
-
-  private static final String CHART_JS =
-      "/META-INF/resources/webjars/chart.js/4.5.1/dist/chart.umd.min.js";
-  private static final ObjectMapper JSON =
-      JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
 
   private HtmlReport() {}
 
@@ -50,27 +34,7 @@ public final class HtmlReport {
             report.runs().stream().map(HtmlReport::run).toList(),
             report.stories(),
             report.storiesNote());
-    String json;
-    try {
-      json = JSON.writeValueAsString(page);
-    } catch (JsonProcessingException e) {
-      throw new UncheckedIOException(e);
-    }
-    // "</script>" inside a text would end the element; "\/" is the same character in JSON.
-    return resource("report.html")
-        .replace("/*DATA*/", json.replace("</", "<\\/").replace("<!--", "<\\u0021--"))
-        .replace("/*CHART*/", resource(CHART_JS).replaceFirst("//# sourceMappingURL=\\S*", ""));
-  }
-
-  private static String resource(String name) {
-    try (InputStream in = HtmlReport.class.getResourceAsStream(name)) {
-      if (in == null) {
-        throw new IllegalStateException("resource " + name + " is missing from the class path");
-      }
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    return HtmlPage.render("report.html", page);
   }
 
   private static List<Tile> tiles(List<Metrics> runs) {
