@@ -1,4 +1,4 @@
-package dev.weir.scheduling.policy;
+package dev.weir.testkit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -13,8 +13,8 @@ import dev.weir.scheduling.SchedulerOptions;
 import dev.weir.scheduling.Schedulers;
 import dev.weir.scheduling.Workload;
 import dev.weir.scheduling.fluid.FluidModel;
-import dev.weir.scheduling.policy.VirtualDriver.Job;
-import dev.weir.scheduling.policy.VirtualDriver.Outcome;
+import dev.weir.testkit.VirtualDriver.Job;
+import dev.weir.testkit.VirtualDriver.Outcome;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -107,7 +107,8 @@ class OverloadTest {
    */
   static List<SchedulerFactory> factories() {
     return Schedulers.all().stream()
-        .filter(factory -> !List.of("orca", "static", "vllm-v0").contains(factory.name()))
+        .filter(
+            factory -> !List.of("orca", "reserve", "static", "vllm-v0").contains(factory.name()))
         .sorted(Comparator.comparing(SchedulerFactory::name))
         .toList();
   }
@@ -140,7 +141,7 @@ class OverloadTest {
             Preemption.RECOMPUTE,
             cost,
             Optional.of(new Workload(rate, prompts, outputs)),
-            SchedulerOptions.none());
+            SchedulerOptions.of(DefaultOptions.of(factory.name())));
     Outcome outcome = new VirtualDriver(factory.name(), config, 1_000_000).run(jobs);
     assertThat(outcome.evictions()).isZero();
     assertThat(outcome.longestWaitSeconds()).isLessThan(1);
