@@ -25,6 +25,27 @@ class LengthHistogramTest {
   }
 
   @Test
+  void weightsByHand() {
+    LengthHistogram histogram =
+        LengthHistogram.weighted(new int[] {7, 1, 4, 1}, new double[] {0.5, 0.25, 1, 0.25});
+    assertThat(histogram.size()).isEqualTo(3);
+    assertThat(histogram.probability(0)).isCloseTo(0.25, within(1e-12));
+    assertThat(histogram.survival(4)).isCloseTo(0.25, within(1e-12));
+    assertThat(histogram.mean()).isCloseTo(4, within(1e-11));
+    assertThat(histogram.standardDeviation()).isCloseTo(Math.sqrt(4.5), within(1e-11));
+    assertThat(histogram.quantile(0.7)).isEqualTo(4);
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> LengthHistogram.weighted(new int[] {1}, new double[] {0}))
+        .withMessageContaining("weight 0.0");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> LengthHistogram.weighted(new int[] {0}, new double[] {1}))
+        .withMessageContaining("length 0");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> LengthHistogram.weighted(new int[] {1, 2}, new double[] {1}))
+        .withMessageContaining("2 lengths and 1 weights");
+  }
+
+  @Test
   void survivalIsStrict() {
     LengthHistogram histogram = LengthHistogram.of(4, 1, 4, 7);
     assertThat(histogram.survival(0)).isEqualTo(1);

@@ -3,6 +3,7 @@ package dev.weir.scheduling.fluid;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.RequestClass;
 import dev.weir.scheduling.Workload;
 import java.util.List;
 
@@ -38,50 +39,42 @@ public record FluidModel(
   }
 
   /**
-   * A class of requests with the same lengths, for mixes in which prompt and output length depend
-   * on each other.
+   * The model of a workload: of its classes if it has any, else of its histograms, with prompt and
+   * output length taken as independent.
    */
-  public record RequestClass(double arrivalRate, int promptTokens, int outputTokens) {
-    public RequestClass {
-      requirePositive("arrivalRate", arrivalRate);
-      requirePositive("promptTokens", promptTokens);
-      requirePositive("outputTokens", outputTokens);
-    }
-
-    /** {@code (l' + 1)(l + l'/2)}, token-iterations. */
-    public double work() {
-      return (outputTokens + 1.0) * (promptTokens + outputTokens / 2.0);
-    }
-  }
-
-  /** The model of a workload, prompt and output length taken as independent. */
   public static FluidModel of(Workload workload, IterationCost cost, KvCapacity memory) {
     return new FluidModel(
         workload.arrivalRate(),
-        work(workload.promptTokens(), workload.outputTokens()),
+        work(workload),
         workload.outputTokens().mean(),
         cost,
         memory.tokens());
   }
 
-  /** The model of a mix of classes, at least one. */
+  /** The model of a load that consists of these classes, at least one. */
   public static FluidModel of(List<RequestClass> classes, IterationCost cost, KvCapacity memory) {
+    return of(Workload.of(classes), cost, memory);
+  }
+
+  /** {@code E[(S + 1)(p + S/2)]}, token-iterations. */
+  static double work(Workload workload) {
+    if (workload.classes().isEmpty()) {
+      return work(workload.promptTokens(), workload.outputTokens());
+    }
     double rate = 0;
     double work = 0;
-    double output = 0;
-    for (RequestClass c : classes) {
+    for (RequestClass c : workload.classes()) {
       rate += c.arrivalRate();
       work += c.arrivalRate() * c.work();
-      output += c.arrivalRate() * c.outputTokens();
     }
-    return new FluidModel(rate, work / rate, output / rate, cost, memory.tokens());
+    return work / rate;
   }
 
   /**
    * {@code E[(S + 1)(p + S/2)] = E[p](E[S] + 1) + (E[S^2] + E[S])/2} for independent {@code p} and
    * {@code S}.
    */
-  static double work(LengthHistogram prompt, LengthHistogram output) {
+  private static double work(LengthHistogram prompt, LengthHistogram output) {
     double mean = output.mean();
     double secondMoment = output.standardDeviation() * output.standardDeviation() + mean * mean;
     return prompt.mean() * (mean + 1) + (secondMoment + mean) / 2;

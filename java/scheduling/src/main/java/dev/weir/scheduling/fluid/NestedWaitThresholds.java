@@ -237,7 +237,7 @@ public final class NestedWaitThresholds {
             + residents * (memory.blockSize() - 1) / 2.0;
     coreTokens = core;
     bufferTokens = queuedTokens + variation;
-    admissionsPerIteration = core / FluidModel.work(workload.promptTokens(), output);
+    admissionsPerIteration = core / FluidModel.work(workload);
     expectedRunning = admissionsPerIteration * output.mean();
     cycleSeconds = firstThreshold / workload.arrivalRate();
     iterationSeconds = cost.seconds(core);

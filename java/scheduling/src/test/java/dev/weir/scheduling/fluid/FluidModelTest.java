@@ -7,8 +7,8 @@ import static org.assertj.core.api.Assertions.within;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.RequestClass;
 import dev.weir.scheduling.Workload;
-import dev.weir.scheduling.fluid.FluidModel.RequestClass;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -89,6 +89,19 @@ class FluidModelTest {
             MEMORY);
     assertThat(above.isStable()).isFalse();
     assertThat(above.stabilityMargin()).isNegative();
+  }
+
+  @Test
+  void classesSayWhichLengthsComeTogether() {
+    // Long prompts get short answers: (4 + 1)(100 + 2) = 510 and (40 + 1)(10 + 20) = 1230.
+    List<RequestClass> classes = List.of(new RequestClass(1, 100, 4), new RequestClass(1, 10, 40));
+    Workload dependent = Workload.of(classes);
+    FluidModel model = FluidModel.of(dependent, COST, MEMORY);
+    assertThat(model.work()).isCloseTo(870, within(1e-9));
+    assertThat(model).isEqualTo(FluidModel.of(classes, COST, MEMORY));
+    Workload independent = new Workload(2, dependent.promptTokens(), dependent.outputTokens());
+    // 55 * 23 + (22 + (16 + 1600) / 2) / 2.
+    assertThat(FluidModel.of(independent, COST, MEMORY).work()).isCloseTo(1680, within(1e-6));
   }
 
   @Test
