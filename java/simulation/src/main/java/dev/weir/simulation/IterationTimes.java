@@ -1,6 +1,8 @@
 package dev.weir.simulation;
 
+import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.IterationCost;
+import dev.weir.scheduling.KvCapacity;
 import java.io.IOException;
 import java.nio.file.Path;
 
@@ -68,5 +70,27 @@ public final class IterationTimes {
     }
     double slope = Math.max(0, (time.seconds(batch) - one) / ((requests - 1.0) * context));
     return new IterationCost(Math.max(one - slope * context, Double.MIN_NORMAL), slope);
+  }
+
+  /**
+   * The same line, and how far it is off over all batches that the limits allow.
+   *
+   * @param requests requests of a full batch, at least 2
+   * @param context tokens in the cache of each, at least 1
+   * @param longestContext the most tokens of one request in the cache, at least 1
+   */
+  public static Linearisation linearise(
+      IterationTime time,
+      int requests,
+      int context,
+      KvCapacity memory,
+      BatchLimits limits,
+      int longestContext) {
+    if (longestContext < 1) {
+      throw new IllegalArgumentException(
+          "longestContext is " + longestContext + ", must be at least 1");
+    }
+    IterationCost cost = linearise(time, requests, context);
+    return Linearisation.of(time, cost, memory, limits, longestContext);
   }
 }
