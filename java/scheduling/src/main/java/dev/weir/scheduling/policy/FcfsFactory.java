@@ -25,6 +25,8 @@ public final class FcfsFactory implements SchedulerFactory {
   public Scheduler create(SchedulerConfig config) {
     config.options().rejectUnknown(name(), Set.of("watermark"));
     return new FcfsScheduler(
-        config.memory(), config.limits(), config.options().getDouble("watermark", 0, 0, 1));
+        config.memory(),
+        config.options().getDouble("watermark", 0, 0, 1),
+        config.limits().maxSequences());
   }
 }

@@ -1,6 +1,5 @@
 package dev.weir.scheduling.policy;
 
-import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.HoldReason;
 import dev.weir.scheduling.IterationPlan;
 import dev.weir.scheduling.KvCapacity;
@@ -25,14 +24,18 @@ final class FcfsScheduler implements Scheduler {
 
   private final RequestQueue waiting = new RequestQueue();
   private final RequestQueue swapped = new RequestQueue();
-  private final RequestQueue.Node[] running;
-  private int runningCount;
+  private final RunningRequests<RequestQueue.Node> running;
   private long arrivals;
 
-  FcfsScheduler(KvCapacity memory, BatchLimits limits, double watermark) {
+  /**
+   * @param watermark share of the pool that an admission must leave free, 0..1
+   * @param cap the most requests that run at the same time, at most {@link
+   *     dev.weir.scheduling.BatchLimits#maxSequences()}
+   */
+  FcfsScheduler(KvCapacity memory, double watermark, int cap) {
     this.memory = memory;
     this.watermarkBlocks = (long) Math.ceil(watermark * memory.blocks());
-    this.running = new RequestQueue.Node[limits.maxSequences()];
+    this.running = new RunningRequests<>(cap);
   }
 
   @Override
@@ -49,17 +52,17 @@ final class FcfsScheduler implements Scheduler {
     if (node.queue() != null) {
       node.queue().remove(node);
     } else {
-      removeRunning(indexOf(node));
+      running.remove(node);
     }
   }
 
   @Override
   public void plan(IterationPlan plan) {
-    for (int i = 0; i < runningCount && plan.remainingTokens() > 0; i++) {
-      Request request = running[i].request;
+    for (int i = 0; i < running.size() && plan.remainingTokens() > 0; i++) {
+      Request request = running.get(i).request;
       int tokens = Math.min(request.pendingTokens(), plan.remainingTokens());
       while (!plan.schedule(request, tokens)) {
-        RequestQueue.Node victim = running[runningCount - 1];
+        RequestQueue.Node victim = running.removeLast();
         evict(plan, victim);
         if (victim.request == request) {
           break;
@@ -78,7 +81,6 @@ final class FcfsScheduler implements Scheduler {
 
   private void evict(IterationPlan plan, RequestQueue.Node victim) {
     plan.evict(victim.request);
-    removeRunning(runningCount - 1);
     (victim.request.state() == RequestState.SWAPPED ? swapped : waiting).insert(victim);
   }
 
@@ -112,7 +114,7 @@ final class FcfsScheduler implements Scheduler {
   }
 
   private HoldReason obstacle(Request request, IterationPlan plan) {
-    if (runningCount == running.length) {
+    if (running.isFull()) {
       return HoldReason.SEQUENCE_LIMIT;
     }
     if (plan.remainingTokens() == 0) {
@@ -120,7 +122,7 @@ final class FcfsScheduler implements Scheduler {
     }
     // With nothing running the watermark protects nobody, and would keep out a request that needs
     // the whole pool.
-    long reserve = runningCount == 0 ? 0 : watermarkBlocks;
+    long reserve = running.size() == 0 ? 0 : watermarkBlocks;
     long needed = memory.blocksFor((long) request.promptTokens() + request.generatedTokens());
     return needed + reserve > plan.freeBlocks() ? HoldReason.MEMORY : null;
   }
@@ -130,28 +132,13 @@ final class FcfsScheduler implements Scheduler {
     if (!plan.schedule(request, Math.min(request.pendingTokens(), plan.remainingTokens()))) {
       throw new IllegalStateException("refused although it fits: " + request);
     }
-    running[runningCount++] = node;
-  }
-
-  private int indexOf(RequestQueue.Node node) {
-    for (int i = 0; i < runningCount; i++) {
-      if (running[i] == node) {
-        return i;
-      }
-    }
-    throw new IllegalStateException("unknown request: " + node.request);
-  }
-
-  private void removeRunning(int index) {
-    runningCount--;
-    System.arraycopy(running, index + 1, running, index, runningCount - index);
-    running[runningCount] = null;
+    running.add(node);
   }
 
   @Override
   public void gauges(ObjDoubleConsumer<String> sink) {
     sink.accept("waiting", waiting.size());
-    sink.accept("running", runningCount);
+    sink.accept("running", running.size());
     sink.accept("swapped", swapped.size());
   }
 }

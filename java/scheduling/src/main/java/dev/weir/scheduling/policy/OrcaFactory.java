@@ -8,7 +8,9 @@ import java.util.Set;
 
 /**
  * Makes {@code orca}, the baseline: iteration-level batching with full-length reservation (Yu et
- * al., OSDI 2022). Options:
+ * al., OSDI 2022). Prompts are prefilled whole: one that does not fit into what is left of the
+ * token budget waits, unless it is longer than the whole budget. {@code reserve} is the same with
+ * chunked prefill. Options:
  *
  * <ul>
  *   <li>{@code semantics} ({@code weir} or {@code vidur}): see the README of the simulation;
@@ -24,7 +26,8 @@ public final class OrcaFactory implements SchedulerFactory {
 
   @Override
   public String description() {
-    return "iteration-level batching; reserves the blocks of the longest output at admission";
+    return "iteration-level batching of whole prompts; reserves the blocks of the longest output at"
+        + " admission";
   }
 
   @Override
@@ -34,6 +37,7 @@ public final class OrcaFactory implements SchedulerFactory {
     options.rejectUnknown(
         name(), vidur ? Set.of("semantics", "requestTokens") : Set.of("semantics"));
     int reserved = vidur ? options.getInt("requestTokens", 4096, 1, Integer.MAX_VALUE) : 1;
-    return new ReservingScheduler(config.memory(), config.limits(), false, reserved);
+    return new ReservingScheduler(
+        config.memory(), config.limits(), ReservingScheduler.Joining.WITH_WHOLE_PROMPT, reserved);
   }
 }

@@ -10,13 +10,27 @@ import java.util.function.ObjDoubleConsumer;
 
 /**
  * First come, first served, with the blocks of a request's longest output reserved at its
- * admission, so nothing is ever evicted. Every iteration advances every running request, prefill
- * and decode together, prompts cut only by the token budget.
- *
- * <p>With iteration-level batching (Orca) requests join whenever there is room; with static
- * batching (FasterTransformer) only when the whole batch before has ended.
+ * admission, so nothing is ever evicted. Every iteration advances the running requests in order of
+ * admission, prefill and decode together, as far as the token budget goes. What differs is when
+ * requests join: see {@link Joining}.
  */
 final class ReservingScheduler implements Scheduler {
+  /** When waiting requests join the running ones. */
+  enum Joining {
+    /** Request-level batching, FasterTransformer: only when the whole batch before has ended. */
+    WHEN_ALL_ENDED,
+    /**
+     * Iteration-level batching, Orca: in any iteration whose token budget has room for the whole
+     * prompt; only a prompt longer than the budget is cut.
+     */
+    WITH_WHOLE_PROMPT,
+    /**
+     * Iteration-level batching with chunked prefill: in any iteration that has budget left, with as
+     * much of the prompt as that holds.
+     */
+    WITH_FIRST_CHUNK
+  }
+
   private static final class Node extends RequestQueue.Node {
     final long reservedBlocks;
 
@@ -27,25 +41,23 @@ final class ReservingScheduler implements Scheduler {
   }
 
   private final KvCapacity memory;
-  private final boolean staticBatches;
+  private final Joining joining;
   private final long leastReservedBlocks;
 
   private final RequestQueue waiting = new RequestQueue();
-  private final Node[] running;
-  private int runningCount;
+  private final RunningRequests<Node> running;
   private long reservedBlocks;
   private long arrivals;
 
   /**
-   * @param staticBatches whether a batch is closed once it has started
    * @param leastReservedTokens a request reserves at least this many tokens
    */
   ReservingScheduler(
-      KvCapacity memory, BatchLimits limits, boolean staticBatches, int leastReservedTokens) {
+      KvCapacity memory, BatchLimits limits, Joining joining, int leastReservedTokens) {
     this.memory = memory;
-    this.staticBatches = staticBatches;
+    this.joining = joining;
     this.leastReservedBlocks = memory.blocksFor(leastReservedTokens);
-    this.running = new Node[limits.maxSequences()];
+    this.running = new RunningRequests<>(limits.maxSequences());
   }
 
   @Override
@@ -64,21 +76,15 @@ final class ReservingScheduler implements Scheduler {
       node.queue().remove(node);
       return;
     }
-    int index = 0;
-    while (running[index] != node) {
-      index++;
-    }
-    runningCount--;
-    System.arraycopy(running, index + 1, running, index, runningCount - index);
-    running[runningCount] = null;
+    running.remove(node);
     reservedBlocks -= node.reservedBlocks;
   }
 
   @Override
   public void plan(IterationPlan plan) {
-    boolean open = !staticBatches || runningCount == 0;
-    for (int i = 0; i < runningCount && plan.remainingTokens() > 0; i++) {
-      schedule(plan, running[i].request);
+    boolean open = joining != Joining.WHEN_ALL_ENDED || running.size() == 0;
+    for (int i = 0; i < running.size() && plan.remainingTokens() > 0; i++) {
+      schedule(plan, running.get(i).request);
     }
     while (waiting.first() != null) {
       Node node = (Node) waiting.first();
@@ -89,7 +95,7 @@ final class ReservingScheduler implements Scheduler {
       }
       waiting.remove(node);
       reservedBlocks += node.reservedBlocks;
-      running[runningCount++] = node;
+      running.add(node);
       if (plan.remainingTokens() > 0) {
         schedule(plan, node.request);
       }
@@ -97,14 +103,23 @@ final class ReservingScheduler implements Scheduler {
   }
 
   private HoldReason obstacle(Node node, IterationPlan plan) {
-    if (runningCount == running.length) {
+    if (running.isFull()) {
       return HoldReason.SEQUENCE_LIMIT;
     }
-    // A static batch is complete from the start; its prompts may take several iterations.
-    if (plan.remainingTokens() == 0 && !staticBatches) {
+    if (plan.remainingTokens() < tokensToJoin(node.request, plan)) {
       return HoldReason.TOKEN_BUDGET;
     }
     return reservedBlocks + node.reservedBlocks > memory.blocks() ? HoldReason.MEMORY : null;
+  }
+
+  private int tokensToJoin(Request request, IterationPlan plan) {
+    return switch (joining) {
+      // The batch is complete from the start; its prompts may take several iterations.
+      case WHEN_ALL_ENDED -> 0;
+      case WITH_WHOLE_PROMPT ->
+          request.promptTokens() > plan.limits().maxTokens() ? 1 : request.promptTokens();
+      case WITH_FIRST_CHUNK -> 1;
+    };
   }
 
   private static void schedule(IterationPlan plan, Request request) {
@@ -116,7 +131,7 @@ final class ReservingScheduler implements Scheduler {
   @Override
   public void gauges(ObjDoubleConsumer<String> sink) {
     sink.accept("waiting", waiting.size());
-    sink.accept("running", runningCount);
+    sink.accept("running", running.size());
     sink.accept("reserved_blocks", reservedBlocks);
   }
 }

@@ -33,6 +33,7 @@ public final class StaticFactory implements SchedulerFactory {
     options.rejectUnknown(
         name(), vidur ? Set.of("semantics", "requestTokens") : Set.of("semantics"));
     int reserved = vidur ? options.getInt("requestTokens", 4096, 1, Integer.MAX_VALUE) : 1;
-    return new ReservingScheduler(config.memory(), config.limits(), true, reserved);
+    return new ReservingScheduler(
+        config.memory(), config.limits(), ReservingScheduler.Joining.WHEN_ALL_ENDED, reserved);
   }
 }

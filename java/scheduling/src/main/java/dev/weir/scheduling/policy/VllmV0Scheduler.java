@@ -28,9 +28,7 @@ final class VllmV0Scheduler implements Scheduler {
 
   private final RequestQueue waiting = new RequestQueue();
   private final RequestQueue swapped = new RequestQueue();
-  private final RequestQueue.Node[] running;
-  private int runningCount;
-
+  private final RunningRequests<RequestQueue.Node> running;
   private long arrivals;
 
   VllmV0Scheduler(
@@ -43,7 +41,7 @@ final class VllmV0Scheduler implements Scheduler {
     this.watermarkBlocks = (long) (watermark * memory.blocks());
     this.semantics = semantics;
     this.paddedTokens = paddedTokens;
-    this.running = new RequestQueue.Node[limits.maxSequences()];
+    this.running = new RunningRequests<>(limits.maxSequences());
   }
 
   @Override
@@ -59,15 +57,9 @@ final class VllmV0Scheduler implements Scheduler {
     RequestQueue.Node node = (RequestQueue.Node) request.schedulerState();
     if (node.queue() != null) {
       node.queue().remove(node);
-      return;
+    } else {
+      running.remove(node);
     }
-    int index = 0;
-    while (running[index] != node) {
-      index++;
-    }
-    runningCount--;
-    System.arraycopy(running, index + 1, running, index, runningCount - index);
-    running[runningCount] = null;
   }
 
   @Override
@@ -83,8 +75,8 @@ final class VllmV0Scheduler implements Scheduler {
 
   /** At most one request, the last, is in the middle of its prompt: one longer than the budget. */
   private void continuePrefill(IterationPlan plan) {
-    if (runningCount > 0) {
-      Request last = running[runningCount - 1].request;
+    if (running.size() > 0) {
+      Request last = running.last().request;
       if (!last.isDecoding()) {
         schedule(plan, last, Math.min(last.pendingTokens(), plan.remainingTokens()));
       }
@@ -105,12 +97,12 @@ final class VllmV0Scheduler implements Scheduler {
       }
       waiting.remove(node);
       schedule(plan, request, Math.min(tokens, plan.remainingTokens()));
-      running[runningCount++] = node;
+      running.add(node);
     }
   }
 
   private HoldReason obstacle(Request request, int longest, IterationPlan plan) {
-    if (runningCount == running.length) {
+    if (running.isFull()) {
       return HoldReason.SEQUENCE_LIMIT;
     }
     if (semantics == Semantics.VIDUR) {
@@ -122,17 +114,16 @@ final class VllmV0Scheduler implements Scheduler {
     }
     // With nothing running the watermark protects nobody, and would keep out a request that needs
     // the whole pool.
-    long reserve = runningCount == 0 && semantics == Semantics.WEIR ? 0 : watermarkBlocks;
+    long reserve = running.size() == 0 && semantics == Semantics.WEIR ? 0 : watermarkBlocks;
     long needed = memory.blocksFor(request.pendingTokens());
     return needed + reserve > plan.freeBlocks() ? HoldReason.MEMORY : null;
   }
 
   private void decode(IterationPlan plan) {
-    for (int i = 0; i < runningCount && plan.remainingTokens() > 0; i++) {
-      Request request = running[i].request;
+    for (int i = 0; i < running.size() && plan.remainingTokens() > 0; i++) {
+      Request request = running.get(i).request;
       while (!decode(plan, request)) {
-        RequestQueue.Node victim = running[--runningCount];
-        running[runningCount] = null;
+        RequestQueue.Node victim = running.removeLast();
         evict(plan, victim);
         if (victim.request == request) {
           break;
@@ -162,7 +153,7 @@ final class VllmV0Scheduler implements Scheduler {
     while (swapped.first() != null) {
       RequestQueue.Node node = swapped.first();
       Request request = node.request;
-      if (runningCount == running.length) {
+      if (running.isFull()) {
         plan.hold(request, HoldReason.SEQUENCE_LIMIT);
         return;
       }
@@ -170,7 +161,7 @@ final class VllmV0Scheduler implements Scheduler {
         plan.hold(request, HoldReason.TOKEN_BUDGET);
         return;
       }
-      long reserve = runningCount == 0 ? 0 : watermarkBlocks;
+      long reserve = running.size() == 0 ? 0 : watermarkBlocks;
       if (memory.blocksFor(request.cachedTokens() + 1L) + reserve > plan.freeBlocks()) {
         plan.hold(request, HoldReason.MEMORY);
         return;
@@ -178,7 +169,7 @@ final class VllmV0Scheduler implements Scheduler {
       swapped.remove(node);
       plan.resume(request);
       schedule(plan, request, 1);
-      running[runningCount++] = node;
+      running.add(node);
     }
   }
 
@@ -191,7 +182,7 @@ final class VllmV0Scheduler implements Scheduler {
   @Override
   public void gauges(ObjDoubleConsumer<String> sink) {
     sink.accept("waiting", waiting.size());
-    sink.accept("running", runningCount);
+    sink.accept("running", running.size());
     sink.accept("swapped", swapped.size());
   }
 }

@@ -158,6 +158,44 @@ class FcfsSchedulerTest {
   }
 
   @Test
+  void aCapHoldsTheHeadAlthoughTheMemoryWouldDo() {
+    Stepper s = capped(Map.of("cap", "2"));
+    Request first = s.arrive(4, 4);
+    Request second = s.arrive(4, 4);
+    Request third = s.arrive(4, 4);
+    s.plan();
+    assertThat(s.scheduled()).containsExactly(first, second);
+    assertThat(s.plan.held(0)).isSameAs(third);
+    assertThat(s.plan.holdReason(0)).isEqualTo(HoldReason.SEQUENCE_LIMIT);
+    s.plan.commit();
+    s.end(first);
+    s.plan();
+    assertThat(s.scheduled()).containsExactly(second, third);
+  }
+
+  private static Stepper capped(Map<String, String> options) {
+    return Stepper.of(
+        "capped-fcfs",
+        new KvCapacity(100, 4, 0),
+        new BatchLimits(8, 100),
+        Preemption.RECOMPUTE,
+        Optional.empty(),
+        options);
+  }
+
+  @Test
+  void withoutACapSaysHowToFindOne() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> capped(Map.of()))
+        .withMessageContaining("'capped-fcfs' needs the option cap")
+        .withMessageContaining("(1..8)")
+        .withMessageContaining("dev.weir.simulation.CapSearch");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> capped(Map.of("cap", "0")))
+        .withMessageContaining("cap=0 is not in 1..");
+  }
+
+  @Test
   void refusesUnknownOptions() {
     assertThatIllegalArgumentException()
         .isThrownBy(

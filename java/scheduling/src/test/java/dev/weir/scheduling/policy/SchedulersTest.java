@@ -42,7 +42,16 @@ class SchedulersTest {
   void allPoliciesAreRegistered() {
     assertThat(Schedulers.all())
         .extracting(SchedulerFactory::name)
-        .contains("fcfs", "nested-wait", "orca", "sarathi", "static", "vllm-v0");
+        .contains(
+            "capped-fcfs",
+            "fcfs",
+            "mcsf",
+            "nested-wait",
+            "orca",
+            "reserve",
+            "sarathi",
+            "static",
+            "vllm-v0");
     assertThat(Schedulers.all()).allMatch(f -> !f.description().isBlank());
   }
 
@@ -59,15 +68,27 @@ class SchedulersTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Schedulers.create("lifo", config))
         .withMessageContaining("no scheduler is named 'lifo'")
-        .withMessageContaining("fcfs, nested-wait");
+        .withMessageContaining("fcfs, mcsf, nested-wait");
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"fcfs", "nested-wait", "orca", "sarathi", "static", "vllm-v0"})
+  @ValueSource(
+      strings = {
+        "capped-fcfs",
+        "fcfs",
+        "mcsf",
+        "nested-wait",
+        "orca",
+        "reserve",
+        "sarathi",
+        "static",
+        "vllm-v0"
+      })
   void planningAllocatesNothing(String name) {
     // 64 requests run for as long as the test lasts, a thousand wait.
     Stepper s =
-        Stepper.of(name, MEMORY, LIMITS, Preemption.RECOMPUTE, Optional.of(WORKLOAD), Map.of());
+        Stepper.of(
+            name, MEMORY, LIMITS, Preemption.RECOMPUTE, Optional.of(WORKLOAD), required(name));
     for (int i = 0; i < 1064; i++) {
       s.arrive(8, 100_000);
     }
@@ -80,6 +101,11 @@ class SchedulersTest {
     assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(10_000);
   }
 
+  /** The options without which a scheduler cannot be made. */
+  private static Map<String, String> required(String name) {
+    return name.equals("capped-fcfs") ? Map.of("cap", "64") : Map.of();
+  }
+
   private static void iterate(Stepper s, int iterations, long freeBlocks) {
     for (int i = 0; i < iterations; i++) {
       s.plan.begin(1, freeBlocks, 0);
@@ -89,12 +115,24 @@ class SchedulersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"fcfs", "nested-wait", "orca", "sarathi", "static", "vllm-v0"})
+  @ValueSource(
+      strings = {
+        "capped-fcfs",
+        "fcfs",
+        "mcsf",
+        "nested-wait",
+        "orca",
+        "reserve",
+        "sarathi",
+        "static",
+        "vllm-v0"
+      })
   void cancellingFromALongQueueIsCheap(String name) {
     // A scan of the queue for each of them would take minutes.
     int count = 400_000;
     Stepper s =
-        Stepper.of(name, MEMORY, LIMITS, Preemption.RECOMPUTE, Optional.of(WORKLOAD), Map.of());
+        Stepper.of(
+            name, MEMORY, LIMITS, Preemption.RECOMPUTE, Optional.of(WORKLOAD), required(name));
     List<Request> requests = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       Request request = new Request(i, 0, 8, 100, Request.UNKNOWN);

@@ -51,7 +51,11 @@ final class Stepper {
   }
 
   Request arrive(int prompt, int maxOutput) {
-    Request request = new Request(requests.size(), now, prompt, maxOutput, Request.UNKNOWN);
+    return arrive(prompt, maxOutput, Request.UNKNOWN);
+  }
+
+  Request arrive(int prompt, int maxOutput, int trueOutput) {
+    Request request = new Request(requests.size(), now, prompt, maxOutput, trueOutput);
     requests.add(request);
     scheduler.arrived(request, now);
     return request;
