@@ -1,7 +1,6 @@
 package dev.weir.cli;
 
 import dev.weir.cli.bench.CostFit;
-import dev.weir.cli.bench.Metrics;
 import dev.weir.cli.report.Fact;
 import dev.weir.cli.report.Format;
 import dev.weir.cli.report.MetricsTable;
@@ -15,6 +14,7 @@ import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.Workload;
 import dev.weir.simulation.ArrivalList;
 import dev.weir.simulation.BadRow;
+import dev.weir.simulation.metrics.Metrics;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,7 +1,7 @@
 package dev.weir.cli;
 
 import dev.weir.cli.bench.LoadRun;
-import dev.weir.cli.bench.Metrics;
+import dev.weir.cli.bench.RunMetrics;
 import dev.weir.cli.bench.RunProgress;
 import dev.weir.cli.bench.RunResult;
 import dev.weir.cli.bench.TimedRequest;
@@ -107,7 +107,7 @@ record Comparison(
     double buffer = result.gauges().getOrDefault(BUFFER_GAUGE, 0.0);
     return new ReportedRun(
         result,
-        Metrics.of(result, exactLengths),
+        RunMetrics.of(result, exactLengths),
         buffer > 0 ? OptionalDouble.of(buffer * result.blockSize()) : OptionalDouble.empty(),
         fluid.isStable() ? OptionalDouble.of(fluid.residentTokens()) : OptionalDouble.empty());
   }

@@ -1,7 +1,5 @@
 package dev.weir.cli;
 
-import dev.weir.cli.bench.Metrics;
-import dev.weir.cli.bench.SimulationMetrics;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
@@ -23,6 +21,8 @@ import dev.weir.simulation.SimulationResult;
 import dev.weir.simulation.SimulationSemantics;
 import dev.weir.simulation.StalledException;
 import dev.weir.simulation.TraceException;
+import dev.weir.simulation.metrics.Metrics;
+import dev.weir.simulation.metrics.SimulationMetrics;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;

@@ -1,6 +1,6 @@
 package dev.weir.cli;
 
-import dev.weir.cli.bench.Metrics;
+import dev.weir.simulation.metrics.Metrics;
 import java.util.List;
 
 /**

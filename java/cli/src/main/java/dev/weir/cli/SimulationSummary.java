@@ -1,12 +1,12 @@
 package dev.weir.cli;
 
-import dev.weir.cli.bench.Metrics;
 import dev.weir.cli.report.Fact;
 import dev.weir.cli.report.Format;
 import dev.weir.cli.report.MetricsTable;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.simulation.SimulationSemantics;
+import dev.weir.simulation.metrics.Metrics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

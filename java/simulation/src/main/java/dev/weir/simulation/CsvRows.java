@@ -5,6 +5,7 @@ import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
 import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
 import java.io.IOException;
+import java.io.Reader;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
@@ -43,7 +44,7 @@ final class CsvRows implements TraceRows {
       this.output = output;
     }
 
-    static Format of(Path file, List<String> header) throws TraceException {
+    static Format of(String file, List<String> header) throws TraceException {
       for (Format format : values()) {
         boolean complete = format == VIDUR || header.contains(format.time);
         if (complete && header.contains(format.prompt) && header.contains(format.output)) {
@@ -81,12 +82,21 @@ final class CsvRows implements TraceRows {
   }
 
   static CsvRows open(Path file) throws TraceException, IOException {
-    CsvReader<CsvRecord> csv =
-        CsvReader.builder()
-            .missingFieldStrategy(FieldMismatchStrategy.IGNORE)
-            .extraFieldStrategy(FieldMismatchStrategy.IGNORE)
-            .detectBomHeader(true)
-            .ofCsvRecord(file);
+    return open(file.toString(), builder().detectBomHeader(true).ofCsvRecord(file));
+  }
+
+  static CsvRows open(String file, Reader text) throws TraceException, IOException {
+    return open(file, builder().ofCsvRecord(text));
+  }
+
+  private static CsvReader.CsvReaderBuilder builder() {
+    return CsvReader.builder()
+        .missingFieldStrategy(FieldMismatchStrategy.IGNORE)
+        .extraFieldStrategy(FieldMismatchStrategy.IGNORE);
+  }
+
+  private static CsvRows open(String file, CsvReader<CsvRecord> csv)
+      throws TraceException, IOException {
     boolean opened = false;
     try {
       Iterator<CsvRecord> rows = csv.iterator();

@@ -1,7 +1,9 @@
 package dev.weir.simulation;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.Reader;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -45,7 +47,7 @@ public final class TraceReader {
       TraceRows rows = startsWithBrace(file) ? MooncakeRows.open(file) : CsvRows.open(file);
       return new TraceStream(rows, origin, badRows);
     } catch (IOException e) {
-      throw unreadable(file, e);
+      throw unreadable(file.toString(), e);
     }
   }
 
@@ -55,10 +57,32 @@ public final class TraceReader {
    * @throws TraceException if the file cannot be read, has an unknown header or not one good row
    */
   public static Trace read(Path file) throws TraceException {
-    List<Arrival> arrivals = new ArrayList<>();
     List<BadRow> badRows = new ArrayList<>();
+    return read(file.toString(), badRows, open(file, TimeOrigin.FIRST_ROW, badRows::add));
+  }
+
+  /**
+   * Reads a whole CSV trace, times from the first good row.
+   *
+   * @param file its name, for messages
+   * @param text closed afterwards
+   * @throws TraceException as {@link #read(Path)} does
+   */
+  public static Trace read(String file, Reader text) throws TraceException {
+    List<BadRow> badRows = new ArrayList<>();
+    try {
+      TraceRows rows = CsvRows.open(file, text);
+      return read(file, badRows, new TraceStream(rows, TimeOrigin.FIRST_ROW, badRows::add));
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  private static Trace read(String file, List<BadRow> badRows, TraceStream opened)
+      throws TraceException {
+    List<Arrival> arrivals = new ArrayList<>();
     boolean timed;
-    try (TraceStream stream = open(file, TimeOrigin.FIRST_ROW, badRows::add)) {
+    try (TraceStream stream = opened) {
       timed = stream.timed();
       stream.forEachRemaining(arrivals::add);
     } catch (IOException e) {
@@ -73,10 +97,14 @@ public final class TraceReader {
               : "first: line " + badRows.getFirst().line() + ", " + badRows.getFirst().reason();
       throw new TraceException("the trace " + file + " has not one good row (" + first + ")");
     }
-    return new Trace(new ArrivalList(file.getFileName().toString(), arrivals), timed, badRows);
+    return new Trace(new ArrivalList(name(file), arrivals), timed, badRows);
   }
 
-  private static TraceException unreadable(Path file, IOException e) {
+  private static String name(String file) {
+    return file.substring(file.lastIndexOf(File.separatorChar) + 1);
+  }
+
+  private static TraceException unreadable(String file, IOException e) {
     return new TraceException("cannot read the trace " + file + ": " + e.getMessage(), e);
   }
 

@@ -1,9 +1,9 @@
 package dev.weir.cli.report;
 
 import dev.weir.cli.bench.IterationSample;
-import dev.weir.cli.bench.Metrics;
 import dev.weir.cli.bench.RequestOutcome;
 import dev.weir.cli.bench.RunResult;
+import dev.weir.simulation.metrics.Metrics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;

@@ -1,7 +1,7 @@
 package dev.weir.cli.report;
 
-import dev.weir.cli.bench.Metrics;
 import dev.weir.cli.bench.RunResult;
+import dev.weir.simulation.metrics.Metrics;
 import java.util.OptionalDouble;
 
 /**

@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.weir.cli.bench.IterationSample;
-import dev.weir.cli.bench.Metrics;
 import dev.weir.cli.bench.RequestOutcome;
+import dev.weir.cli.bench.RunMetrics;
 import dev.weir.cli.bench.RunResult;
 import dev.weir.scheduling.HoldReason;
 import java.util.ArrayList;
@@ -69,7 +69,7 @@ class HtmlReportTest {
             Map.of(HoldReason.MEMORY, 900L, HoldReason.PACING, 100L),
             Map.of());
     return new ReportedRun(
-        result, Metrics.of(result, false), OptionalDouble.of(48), OptionalDouble.empty());
+        result, RunMetrics.of(result, false), OptionalDouble.of(48), OptionalDouble.empty());
   }
 
   private static String page(int iterations) {

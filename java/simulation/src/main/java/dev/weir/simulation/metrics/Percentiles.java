@@ -1,4 +1,4 @@
-package dev.weir.cli.bench;
+package dev.weir.simulation.metrics;
 
 import java.util.stream.LongStream;
 import org.HdrHistogram.Histogram;

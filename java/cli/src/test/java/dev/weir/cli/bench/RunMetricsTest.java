@@ -5,12 +5,13 @@ import static org.assertj.core.data.Percentage.withPercentage;
 
 import dev.weir.engine.GenerationRequest;
 import dev.weir.scheduling.HoldReason;
+import dev.weir.simulation.metrics.Metrics;
 import java.util.List;
 import java.util.Map;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 
-class MetricsTest {
+class RunMetricsTest {
   /** Three significant digits of the histogram. */
   private static final Percentage PRECISION = withPercentage(0.1);
 
@@ -81,7 +82,7 @@ class MetricsTest {
             Map.of(HoldReason.MEMORY, 3L, HoldReason.PACING, 1L),
             Map.of());
 
-    Metrics metrics = Metrics.of(run, true);
+    Metrics metrics = RunMetrics.of(run, true);
 
     assertThat(metrics.requests()).isEqualTo(5);
     assertThat(metrics.finished()).isEqualTo(2);
@@ -132,7 +133,7 @@ class MetricsTest {
             Map.of(),
             Map.of());
 
-    Metrics metrics = Metrics.of(run, true);
+    Metrics metrics = RunMetrics.of(run, true);
 
     assertThat(metrics.finished()).isZero();
     assertThat(metrics.timeToFirstToken().count()).isZero();

@@ -1,4 +1,4 @@
-package dev.weir.cli.bench;
+package dev.weir.simulation.metrics;
 
 import dev.weir.scheduling.HoldReason;
 import dev.weir.simulation.Arrival;
@@ -8,6 +8,8 @@ import dev.weir.simulation.SimulationListener;
 import dev.weir.simulation.SimulationResult;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import org.HdrHistogram.Histogram;
 
 /**
@@ -30,18 +32,49 @@ public final class SimulationMetrics implements SimulationListener {
   /** By ordinal of the reason. */
   private final long[] holds = new long[HoldReason.values().length];
 
+  private final BacklogSeries backlog = new BacklogSeries();
+  private final double warmUpSeconds;
+  private final Optional<ServiceObjectives> objectives;
+
   private long promptTokens;
   private long outputTokens;
   private long generated;
   private long generatedBeforeIteration;
+  private long generatedInWarmUp;
   private long generatedInWindow;
+  private long good;
+  private long goodBeforeIteration;
+  private long goodInWarmUp;
+  private long goodInWindow;
+  private double firstArrival = Double.NaN;
   private double iterationEnd = Double.NEGATIVE_INFINITY;
   private double blockSeconds;
   private long peakBlocks;
 
+  /** Without warm-up and objectives. */
+  public SimulationMetrics() {
+    this(0, Optional.empty());
+  }
+
+  /**
+   * @param warmUpSeconds time after the first arrival that throughput and goodput leave out: in
+   *     overload a run that begins empty needs a while to fill the memory. Latencies, evictions and
+   *     recomputed tokens are those of all requests
+   * @param objectives what counts as goodput
+   */
+  public SimulationMetrics(double warmUpSeconds, Optional<ServiceObjectives> objectives) {
+    if (!(warmUpSeconds >= 0) || Double.isInfinite(warmUpSeconds)) {
+      throw new IllegalArgumentException(
+          "warmUpSeconds is " + warmUpSeconds + ", must be finite and at least 0");
+    }
+    this.warmUpSeconds = warmUpSeconds;
+    this.objectives = Objects.requireNonNull(objectives, "objectives");
+  }
+
   @Override
   public void arrived(SimulatedRequest request) {
     noteArrival(request.arrival());
+    backlog.add(request.arrival().seconds(), 1);
   }
 
   @Override
@@ -51,7 +84,16 @@ public final class SimulationMetrics implements SimulationListener {
 
   /** The window ends with the last arrival; tokens of an iteration that ends later are outside. */
   private void noteArrival(Arrival arrival) {
-    generatedInWindow = iterationEnd > arrival.seconds() ? generatedBeforeIteration : generated;
+    if (Double.isNaN(firstArrival)) {
+      firstArrival = arrival.seconds();
+    }
+    boolean outside = iterationEnd > arrival.seconds();
+    generatedInWindow = outside ? generatedBeforeIteration : generated;
+    goodInWindow = outside ? goodBeforeIteration : good;
+  }
+
+  private boolean warmingUp() {
+    return iterationEnd <= firstArrival + warmUpSeconds;
   }
 
   @Override
@@ -62,6 +104,7 @@ public final class SimulationMetrics implements SimulationListener {
   @Override
   public void iterated(SimulatedIteration iteration) {
     generatedBeforeIteration = generated;
+    goodBeforeIteration = good;
     iterationEnd = iteration.end();
     blockSeconds += iteration.usedBlocks() * (iteration.end() - iteration.start());
     peakBlocks = Math.max(peakBlocks, iteration.usedBlocks());
@@ -70,6 +113,9 @@ public final class SimulationMetrics implements SimulationListener {
   @Override
   public void generated(SimulatedRequest request, double gap) {
     generated++;
+    if (warmingUp()) {
+      generatedInWarmUp++;
+    }
     if (request.generatedTokens() == 1) {
       timeToFirstToken.recordValue(nanoseconds(gap));
       return;
@@ -94,9 +140,19 @@ public final class SimulationMetrics implements SimulationListener {
     promptTokens += arrival.promptTokens();
     outputTokens += arrival.outputTokens();
     endToEnd.recordValue(nanoseconds(request.completedAt() - arrival.seconds()));
+    double perToken = 0;
     if (arrival.outputTokens() > 1) {
       double decoding = request.completedAt() - request.firstTokenAt();
-      timePerOutputToken.recordValue(nanoseconds(decoding / (arrival.outputTokens() - 1)));
+      perToken = decoding / (arrival.outputTokens() - 1);
+      timePerOutputToken.recordValue(nanoseconds(perToken));
+    }
+    backlog.add(request.completedAt(), -1);
+    if (objectives.isPresent()
+        && objectives.get().met(request.firstTokenAt() - arrival.seconds(), perToken)) {
+      good++;
+      if (warmingUp()) {
+        goodInWarmUp++;
+      }
     }
   }
 
@@ -123,6 +179,8 @@ public final class SimulationMetrics implements SimulationListener {
     flushGaps();
     double seconds = result.end() - result.firstArrival();
     double window = result.lastArrival() - result.firstArrival();
+    double measured = window - warmUpSeconds;
+    boolean measurable = measured > 0;
     int finished = Math.toIntExact(result.arrived());
     int refused = Math.toIntExact(result.refused());
     return new Metrics(
@@ -136,8 +194,12 @@ public final class SimulationMetrics implements SimulationListener {
         outputTokens,
         promptTokens / seconds,
         outputTokens / seconds,
-        window > 0 ? generatedInWindow / window : Double.NaN,
+        measurable ? (generatedInWindow - generatedInWarmUp) / measured : Double.NaN,
         finished / seconds,
+        measurable && objectives.isPresent()
+            ? (goodInWindow - goodInWarmUp) / measured
+            : Double.NaN,
+        backlog.trend(result.firstArrival(), result.lastArrival()),
         Percentiles.of(timeToFirstToken),
         Percentiles.of(timePerOutputToken),
         Percentiles.of(interTokenLatency),

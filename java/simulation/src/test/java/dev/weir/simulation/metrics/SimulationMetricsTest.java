@@ -1,4 +1,4 @@
-package dev.weir.cli.bench;
+package dev.weir.simulation.metrics;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Offset.offset;
@@ -51,6 +51,11 @@ class SimulationMetricsTest {
     SimulationMetrics figures = new SimulationMetrics();
     SimulationResult result = Simulation.run(options, arrivals.iterator(), figures);
     Metrics metrics = figures.metrics(result, 10);
+    // TPOT of the first request is 1.215; the warm-up leaves out what was there before 2.5.
+    SimulationMetrics warm = new SimulationMetrics(2, Optional.of(new ServiceObjectives(2, 1.2)));
+    Metrics measured = warm.metrics(Simulation.run(options, arrivals.iterator(), warm), 10);
+    SimulationMetrics cold = new SimulationMetrics(0, Optional.of(new ServiceObjectives(2, 1.2)));
+    Metrics all = cold.metrics(Simulation.run(options, arrivals.iterator(), cold), 10);
 
     // Iterations: 0.5-1.6 (10 tokens, 3 blocks), -2.91 (11 + 20, 8), -4.03 (12, 3), the last two
     // of a; then the fourth request alone, 4.03-5.08 (5, 2).
@@ -63,6 +68,14 @@ class SimulationMetricsTest {
     assertThat(metrics.outputTokensPerSecond()).isCloseTo(5 / 4.58, PRECISION);
     // Tokens at 1.6, 2.91 and 2.91 in the window from 0.5 to 3.
     assertThat(metrics.windowOutputTokensPerSecond()).isCloseTo(3 / 2.5, PRECISION);
+    assertThat(measured.windowOutputTokensPerSecond()).isCloseTo(2 / 0.5, PRECISION);
+    // Of the three, the second ends in the window, and in time.
+    assertThat(metrics.goodput()).isNaN();
+    assertThat(all.goodput()).isCloseTo(1 / 2.5, PRECISION);
+    assertThat(measured.goodput()).isCloseTo(1 / 0.5, PRECISION);
+    // Two requests in the system from the middle of the window, 1.75, to 2.91, then one.
+    assertThat(metrics.backlog().orElseThrow().mean())
+        .isCloseTo((2 * (2.91 - 1.75) + (3 - 2.91)) / 1.25, PRECISION);
     assertThat(metrics.timeToFirstToken().count()).isEqualTo(3);
     assertThat(metrics.timeToFirstToken().mean()).isCloseTo((1.1 + 1.91 + 2.08) / 3, PRECISION);
     assertThat(metrics.interTokenLatency().count()).isEqualTo(2);
