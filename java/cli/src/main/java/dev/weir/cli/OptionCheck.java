@@ -60,6 +60,12 @@ record OptionCheck(CommandLine command) {
     }
   }
 
+  void share(String option, double value) {
+    if (!(value > 0 && value <= 1)) {
+      throw refused(option + " is " + value + ", must be greater than 0 and at most 1");
+    }
+  }
+
   void notNegative(String option, double value) {
     if (!(value >= 0 && value < Double.POSITIVE_INFINITY)) {
       throw refused(option + " is " + value + ", must be finite and at least 0");

@@ -28,6 +28,7 @@ import picocli.CommandLine.ScopeType;
       GenerateCommand.class,
       BenchCommand.class,
       SimulateCommand.class,
+      PlanCommand.class,
       InfoCommand.class,
       DemoCommand.class
     },
@@ -37,6 +38,7 @@ import picocli.CommandLine.ScopeType;
       "  weir generate --model models/stories260K \"Once upon a time\"",
       "  weir bench --model models/stories260K --scheduler fcfs,nested-wait --html bench.html",
       "  weir simulate --requests 5000 --arrivals poisson:10 --scheduler fcfs,sarathi,nested-wait",
+      "  weir plan --device a100-80gb --rate 5",
       "  weir info --model models/stories260K",
       "",
       "'weir COMMAND --help' explains a command."

@@ -1,5 +1,7 @@
 package dev.weir.cli.report;
 
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.Locale;
 
 /** Numbers as people read them. A number that does not exist (NaN) is a dash. */
@@ -21,6 +23,18 @@ public final class Format {
     double magnitude = Math.abs(value);
     int decimals = magnitude >= 100 ? 0 : magnitude >= 10 ? 1 : 2;
     return String.format(Locale.ROOT, "%,." + decimals + "f", value);
+  }
+
+  /** Three significant digits at any magnitude, without zeros at the end, as in 7.3 or 0.00412. */
+  public static String significant(double value) {
+    if (!Double.isFinite(value)) {
+      return NONE;
+    }
+    if (Math.abs(value) >= 1000) {
+      return number(value);
+    }
+    BigDecimal rounded = BigDecimal.valueOf(value).round(new MathContext(3));
+    return rounded.signum() == 0 ? "0" : rounded.stripTrailingZeros().toPlainString();
   }
 
   /** Seconds as milliseconds. */

@@ -81,3 +81,48 @@ function draw() {
   }
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+
+function stabilityChart(legendParent, parent, stability) {
+  legend(legendParent, [
+    ["rule", "fluid", "largest stable rate \u03bc"],
+    ["", "stable-fill", "stable"],
+    ["", "unstable-fill", "unstable"],
+    ...(stability.loads.some(load => !load.measured) ? [["dot", "capacity", "you are here"]] : []),
+    ...(stability.loads.some(load => load.measured) ? [["dot", "kv", "completed, as measured"]] : []),
+  ]);
+  const curve = points(stability.output_tokens, stability.sustainable_rates);
+  // A curve like 1/x would leave everything of interest in the lower left corner.
+  const interesting = Math.max(...stability.loads.map(load => load.requests_per_second),
+    ...curve.filter(p => stability.loads.some(load => p.x >= load.output_tokens / 2)).map(p => p.y));
+  plot(parent, "stability", 0, "Largest stable arrival rate over mean output length", () => ({
+    type: "line",
+    data: {datasets: [
+      ...stability.loads.map(load => ({
+        label: load.label, type: "scatter", data: [{x: load.output_tokens, y: load.requests_per_second}],
+        backgroundColor: colour(load.measured ? "kv" : "capacity"), pointRadius: load.measured ? 5 : 6,
+        pointStyle: load.measured ? "circle" : "rectRot", pointHoverRadius: 8, borderWidth: 0,
+      })),
+      line("\u03bc", curve, "fluid", {
+        fill: "start", backgroundColor: colour("stable-fill"), borderWidth: 2, tension: .2, order: 1,
+      }),
+      line("unstable", curve, "fluid", {
+        fill: "end", backgroundColor: colour("unstable-fill"), borderWidth: 0, tension: .2, order: 2,
+      }),
+    ]},
+    options: {
+      ...common(), interaction: {mode: "nearest", axis: "xy", intersect: false},
+      scales: {
+        x: axis("mean output tokens", {min: 0, max: stability.output_tokens[stability.output_tokens.length - 1],
+          ticks: {color: colour("soft"), callback: v => grouped(v)}}),
+        y: axis("requests/s", {min: 0, max: interesting * 1.15, ...fixedWidth}),
+      },
+      plugins: {
+        legend: {display: false},
+        tooltip: {filter: item => item.dataset.label !== "unstable", callbacks: {
+          title: () => "",
+          label: item => `${item.dataset.label}: ${item.parsed.y.toPrecision(3)} requests/s at ${grouped(item.parsed.x)} tokens`,
+        }},
+      },
+    },
+  }));
+}
