@@ -322,7 +322,7 @@ final class PlanCommand implements Callable<Integer> {
         time,
         region,
         planned,
-        settings);
+        NestedWaitPlan.of(planned, region, settings));
   }
 
   private MemoryBudget budget(ModelCard card, NumberFormat kv) {

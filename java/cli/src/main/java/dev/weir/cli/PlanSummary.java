@@ -12,18 +12,17 @@ import dev.weir.cli.report.Format;
 import dev.weir.cli.report.MetricsTable;
 import dev.weir.cli.report.PlanReport;
 import dev.weir.cli.report.StabilityChart;
-import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Workload;
 import dev.weir.scheduling.fluid.FluidModel;
 import dev.weir.scheduling.fluid.NestedWaitThresholds;
+import dev.weir.scheduling.fluid.WaitThresholds;
 import dev.weir.simulation.IterationTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -72,14 +71,14 @@ record PlanSummary(
 
   String text() {
     StringBuilder text = new StringBuilder(advice()).append(System.lineSeparator());
-    text.append(System.lineSeparator()).append(Fact.lines(facts()));
+    text.append(System.lineSeparator()).append(FactText.lines(facts()));
     for (PlanReport.Table table : tables()) {
       text.append(System.lineSeparator())
           .append(table.title())
           .append(". ")
           .append(table.text())
           .append(System.lineSeparator())
-          .append(MetricsTable.render(table.columns(), table.rows(), ""));
+          .append(MetricsTable.text("", table.columns(), table.rows()));
     }
     return text.toString();
   }
@@ -181,6 +180,206 @@ record PlanSummary(
   }
 
   private List<PlanReport.Table> tables() {
-    return nestedWait.tables();
+    List<PlanReport.Table> tables = new ArrayList<>(nestedWait.tables());
+    classesOfWait().ifPresent(tables::add);
+    return tables;
   }
+
+  /** Thresholds of WAIT, if the workload consists of few classes. */
+  private Optional<PlanReport.Table> classesOfWait() {
+    if (planned.classes().isEmpty()) {
+      return Optional.empty();
+    }
+    WaitThresholds thresholds =
+        WaitThresholds.largest(planned.classes(), region.cost(), region.memory());
+    List<MetricsTable.Row> rows =
+        IntStream.range(0, thresholds.size())
+            .mapToObj(
+                j ->
+                    new MetricsTable.Row(
+                        thresholds.requestClass(j).promptTokens()
+                            + " / "
+                            + thresholds.requestClass(j).outputTokens(),
+                        List.of(
+                            Format.significant(thresholds.requestClass(j).arrivalRate()),
+                            Format.count(Math.round(thresholds.requestClass(j).work())),
+                            Format.significant(thresholds.threshold(j)),
+                            Format.number(thresholds.occupancyCap(j))),
+                        false))
+            .toList();
+    return Optional.of(
+        new PlanReport.Table(
+            "Classes of WAIT, for lengths that are known at arrival",
+            "Thresholds of a cycle of %s ms, which fill the memory; an iteration then lasts %s ms."
+                .formatted(
+                    Format.milliseconds(thresholds.cycleSeconds()),
+                    Format.milliseconds(thresholds.iterationSeconds())),
+            List.of("requests/s", "work", "threshold, a stage", "cap, requests"),
+            rows));
+  }
+
+  PlanReport report() {
+    FluidModel equilibrium = equilibrium();
+    List<Fact> tiles = new ArrayList<>();
+    tiles.add(new Fact("Largest stable rate, requests/s", Format.significant(most())));
+    asked.ifPresent(
+        rate ->
+            tiles.add(
+                new Fact("Asked for, requests/s", Format.significant(rate))));
+    tiles.add(
+        new Fact("Stability margin", Format.percent(equilibrium.stabilityMargin())));
+    tiles.add(new Fact("KV pool, tokens", Format.count(pool.tokens())));
+    tiles.add(
+        new Fact("Iteration in equilibrium, ms", Format.milliseconds(equilibrium.iterationSeconds())));
+    tiles.add(
+        new Fact(
+            "Output tokens/s at most", Format.number(most() * region.lengths().output())));
+    return new PlanReport(
+        model.name() + " on " + device.id(),
+        advice(),
+        tiles,
+        facts(),
+        StabilityCurve.of(
+            time,
+            region.lengths(),
+            pool,
+            region.limits(),
+            asked.isPresent()
+                ? List.of(
+                    new StabilityChart.Load(
+                        "asked for", region.lengths().output(), asked.getAsDouble(), false))
+                : List.of(
+                    new StabilityChart.Load(
+                        "this workload at its largest stable rate",
+                        region.lengths().output(),
+                        most(),
+                        false))),
+        memoryParts(),
+        budget.isPresent()
+            ? "What the device's memory holds: core and buffer are those of Nested WAIT."
+            : "The KV pool, as given: core and buffer are those of Nested WAIT.",
+        tables());
+  }
+
+  private double most() {
+    return region.sustainableRate();
+  }
+
+  private List<PlanReport.MemoryPart> memoryParts() {
+    List<PlanReport.MemoryPart> parts = new ArrayList<>();
+    budget.ifPresent(
+        b -> {
+          parts.add(part("weights", b.weightBytes(), "waiting"));
+          parts.add(part("activations", b.activationBytes(), "prefill"));
+        });
+    double tokenBytes = model.kvBytesPerToken(kvFormat);
+    NestedWaitThresholds thresholds = nestedWait.thresholds();
+    double core = thresholds == null ? 0 : thresholds.coreTokens();
+    double buffer = thresholds == null ? 0 : thresholds.bufferTokens();
+    if (thresholds != null) {
+      parts.add(part("KV core", core * tokenBytes, "kv"));
+      parts.add(part("KV safety buffer", buffer * tokenBytes, "buffer-edge"));
+    }
+    parts.add(
+        part(
+            thresholds == null ? "KV" : "KV free",
+            Math.max(0, pool.tokens() - core - buffer) * tokenBytes,
+            "fluid"));
+    budget.ifPresent(b -> parts.add(part("not used", b.unusedBytes(), "queued")));
+    return parts;
+  }
+
+  private static PlanReport.MemoryPart part(String label, double bytes, String colour) {
+    return new PlanReport.MemoryPart(label, bytes, Format.bytes(Math.round(bytes)), colour);
+  }
+
+  JsonSummary json() {
+    FluidModel equilibrium = equilibrium();
+    return new JsonSummary(
+        VersionProvider.version(),
+        advice(),
+        equilibrium.isStable(),
+        new JsonModel(
+            model.name(),
+            model.parameters(),
+            weightFormat,
+            kvFormat,
+            model.kvBytesPerToken(kvFormat)),
+        device.id(),
+        budget.orElse(null),
+        new JsonPool(pool.blocks(), pool.blockSize(), pool.tokens()),
+        new JsonWorkload(
+            workload.name(),
+            workload.requests(),
+            workload.sha256(),
+            seed,
+            workload.badRows(),
+            load.overlong(),
+            load.lookedAt(),
+            region.lengths()),
+        timeName,
+        region.cost().fixedSeconds(),
+        region.cost().secondsPerToken(),
+        region.residual(),
+        region.usableTokens(),
+        region.bound(),
+        most(),
+        asked.isPresent() ? asked.getAsDouble() : null,
+        new JsonEquilibrium(
+            planned.arrivalRate(),
+            equilibrium.load(),
+            equilibrium.iterationSeconds(),
+            equilibrium.residentTokens(),
+            equilibrium.throughput(),
+            equilibrium.stabilityMargin()),
+        nestedWait.json());
+  }
+
+  /** What {@code --json} prints. Durations in seconds, rates in requests or tokens a second. */
+  record JsonSummary(
+      String version,
+      String advice,
+      boolean stable,
+      JsonModel model,
+      String device,
+      MemoryBudget memory,
+      JsonPool kvPool,
+      JsonWorkload workload,
+      String iterationTime,
+      double iterationSeconds,
+      double secondsPerToken,
+      double relativeResidual,
+      double usableTokens,
+      StableRegion.Bound bound,
+      double sustainableRate,
+      Double requestedRate,
+      JsonEquilibrium equilibrium,
+      NestedWaitPlan.Json nestedWait) {}
+
+  record JsonModel(
+      String name,
+      long parameters,
+      NumberFormat weightFormat,
+      NumberFormat kvFormat,
+      long kvBytesPerToken) {}
+
+  record JsonPool(long blocks, int blockSize, long tokens) {}
+
+  record JsonWorkload(
+      String name,
+      long requests,
+      String sha256,
+      long seed,
+      long badRows,
+      int overlong,
+      int lookedAt,
+      LengthMoments lengths) {}
+
+  record JsonEquilibrium(
+      double arrivalRate,
+      double load,
+      double iterationSeconds,
+      double residentTokens,
+      double throughput,
+      double stabilityMargin) {}
 }

@@ -83,8 +83,18 @@ public final class MetricsTable {
    * @param names one for each run
    */
   public static String render(List<String> names, List<Metrics> runs) {
+    return text("", names, rows(runs));
+  }
+
+  /**
+   * Any rows as text.
+   *
+   * @param corner heading of the labels
+   * @param names headings of the values
+   */
+  public static String text(String corner, List<String> names, List<Row> rows) {
     Column[] columns = new Column[names.size() + 1];
-    columns[0] = new Column().header("").dataAlign(HorizontalAlign.LEFT);
+    columns[0] = new Column().header(corner).dataAlign(HorizontalAlign.LEFT);
     for (int i = 0; i < names.size(); i++) {
       columns[i + 1] =
           new Column()
@@ -93,7 +103,6 @@ public final class MetricsTable {
               .dataAlign(HorizontalAlign.RIGHT)
               .maxWidth(60);
     }
-    List<Row> rows = rows(runs);
     String[][] cells = new String[rows.size()][];
     for (int i = 0; i < cells.length; i++) {
       List<String> line = new ArrayList<>(rows.get(i).values());
