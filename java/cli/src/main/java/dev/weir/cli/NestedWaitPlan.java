@@ -1,6 +1,5 @@
 package dev.weir.cli;
 
-import dev.weir.cli.plan.StableRegion;
 import dev.weir.cli.report.Fact;
 import dev.weir.cli.report.Format;
 import dev.weir.cli.report.MetricsTable;
@@ -8,6 +7,7 @@ import dev.weir.cli.report.PlanReport;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Workload;
 import dev.weir.scheduling.fluid.NestedWaitThresholds;
+import dev.weir.simulation.capacity.StableRegion;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -140,8 +140,8 @@ record NestedWaitPlan(
         "Price of certainty",
         String.format(
             Locale.ROOT,
-            "Buffer for an overflow probability of %s over longer horizons; it grows with their"
-                + " logarithm.",
+            "Buffer for an overflow probability of %s over longer horizons, with the same boundaries"
+                + " and slack.",
             Format.significant(settings.overflowProbability())),
         List.of("iterations", "buffer, tokens", "core, tokens", "requests/s for certain"),
         rows);
@@ -151,9 +151,9 @@ record NestedWaitPlan(
     List<Integer> boundaries =
         IntStream.range(1, thresholds.segments()).map(thresholds::boundary).boxed().toList();
     return new NestedWaitThresholds.Settings(
-        settings.segments(),
+        boundaries.isEmpty() ? 1 : settings.segments(),
         boundaries,
-        OptionalDouble.empty(),
+        OptionalDouble.of(thresholds.slack()),
         horizon,
         settings.overflowProbability());
   }

@@ -1,12 +1,10 @@
 package dev.weir.cli;
 
 import dev.weir.cli.plan.KnownDevice;
-import dev.weir.cli.plan.LengthMoments;
 import dev.weir.cli.plan.MemoryBudget;
 import dev.weir.cli.plan.ModelCard;
 import dev.weir.cli.plan.NumberFormat;
 import dev.weir.cli.plan.RooflineIterationTime;
-import dev.weir.cli.plan.StableRegion;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
@@ -15,6 +13,8 @@ import dev.weir.scheduling.fluid.NestedWaitThresholds;
 import dev.weir.simulation.IterationTime;
 import dev.weir.simulation.IterationTimes;
 import dev.weir.simulation.TraceException;
+import dev.weir.simulation.capacity.LengthMoments;
+import dev.weir.simulation.capacity.StableRegion;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;

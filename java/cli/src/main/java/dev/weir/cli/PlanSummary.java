@@ -2,11 +2,9 @@ package dev.weir.cli;
 
 import dev.weir.cli.plan.Advice;
 import dev.weir.cli.plan.KnownDevice;
-import dev.weir.cli.plan.LengthMoments;
 import dev.weir.cli.plan.MemoryBudget;
 import dev.weir.cli.plan.ModelCard;
 import dev.weir.cli.plan.NumberFormat;
-import dev.weir.cli.plan.StableRegion;
 import dev.weir.cli.report.Fact;
 import dev.weir.cli.report.Format;
 import dev.weir.cli.report.MetricsTable;
@@ -18,6 +16,8 @@ import dev.weir.scheduling.fluid.FluidModel;
 import dev.weir.scheduling.fluid.NestedWaitThresholds;
 import dev.weir.scheduling.fluid.WaitThresholds;
 import dev.weir.simulation.IterationTime;
+import dev.weir.simulation.capacity.LengthMoments;
+import dev.weir.simulation.capacity.StableRegion;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -161,12 +161,12 @@ record PlanSummary(
         new Fact(
             "equilibrium",
             "at %s requests/s: load %s, iteration %s ms, %s resident tokens (%s of the usable"
-                .formatted(
-                    Format.significant(planned.arrivalRate()),
-                    Format.significant(equilibrium.load()),
-                    Format.milliseconds(equilibrium.iterationSeconds()),
-                    Format.number(equilibrium.residentTokens()),
-                    Format.percent(equilibrium.residentTokens() / region.usableTokens()))
+                    .formatted(
+                        Format.significant(planned.arrivalRate()),
+                        Format.significant(equilibrium.load()),
+                        Format.milliseconds(equilibrium.iterationSeconds()),
+                        Format.number(equilibrium.residentTokens()),
+                        Format.percent(equilibrium.residentTokens() / region.usableTokens()))
                 + "), stability margin "
                 + Format.percent(equilibrium.stabilityMargin())));
     facts.addAll(nestedWait.facts());
@@ -222,18 +222,14 @@ record PlanSummary(
     FluidModel equilibrium = equilibrium();
     List<Fact> tiles = new ArrayList<>();
     tiles.add(new Fact("Largest stable rate, requests/s", Format.significant(most())));
-    asked.ifPresent(
-        rate ->
-            tiles.add(
-                new Fact("Asked for, requests/s", Format.significant(rate))));
-    tiles.add(
-        new Fact("Stability margin", Format.percent(equilibrium.stabilityMargin())));
+    asked.ifPresent(rate -> tiles.add(new Fact("Asked for, requests/s", Format.significant(rate))));
+    tiles.add(new Fact("Stability margin", Format.percent(equilibrium.stabilityMargin())));
     tiles.add(new Fact("KV pool, tokens", Format.count(pool.tokens())));
     tiles.add(
-        new Fact("Iteration in equilibrium, ms", Format.milliseconds(equilibrium.iterationSeconds())));
-    tiles.add(
         new Fact(
-            "Output tokens/s at most", Format.number(most() * region.lengths().output())));
+            "Iteration in equilibrium, ms", Format.milliseconds(equilibrium.iterationSeconds())));
+    tiles.add(
+        new Fact("Output tokens/s at most", Format.number(most() * region.lengths().output())));
     return new PlanReport(
         model.name() + " on " + device.id(),
         advice(),

@@ -13,12 +13,7 @@ import java.util.stream.IntStream;
  * @param longest prompt and output together that just fit
  */
 record PlannedLoad(
-    int[] promptTokens,
-    int[] outputTokens,
-    double rate,
-    int overlong,
-    int lookedAt,
-    long longest) {
+    int[] promptTokens, int[] outputTokens, double rate, int overlong, int lookedAt, long longest) {
   static PlannedLoad of(WorkloadFacts facts, long longest) {
     int lookedAt = facts.promptTokens().length;
     int[] fitting =

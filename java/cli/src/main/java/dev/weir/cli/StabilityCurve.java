@@ -1,11 +1,11 @@
 package dev.weir.cli;
 
-import dev.weir.cli.plan.LengthMoments;
-import dev.weir.cli.plan.StableRegion;
 import dev.weir.cli.report.StabilityChart;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.simulation.IterationTime;
+import dev.weir.simulation.capacity.LengthMoments;
+import dev.weir.simulation.capacity.StableRegion;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -46,7 +46,12 @@ public record Linearisation(IterationCost cost, Residual decode, Residual mixed)
     }
   }
 
-  static Linearisation of(
+  /**
+   * How far a line is off over all batches that the limits allow.
+   *
+   * @param longestContext the most tokens of one request in the cache, at least 1
+   */
+  public static Linearisation of(
       IterationTime time,
       IterationCost cost,
       KvCapacity memory,

@@ -2,6 +2,7 @@ package dev.weir.cli.plan;
 
 import dev.weir.cli.report.Format;
 import dev.weir.scheduling.fluid.FluidModel;
+import dev.weir.simulation.capacity.StableRegion;
 import java.util.Locale;
 import java.util.OptionalDouble;
 

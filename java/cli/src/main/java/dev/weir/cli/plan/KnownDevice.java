@@ -28,7 +28,9 @@ public enum KnownDevice {
 
   /** The device of this name, in any case. */
   public static Optional<KnownDevice> of(String name) {
-    return Arrays.stream(values()).filter(d -> d.id().equals(name.toLowerCase(Locale.ROOT))).findAny();
+    return Arrays.stream(values())
+        .filter(d -> d.id().equals(name.toLowerCase(Locale.ROOT)))
+        .findAny();
   }
 
   /** Its name in options. */

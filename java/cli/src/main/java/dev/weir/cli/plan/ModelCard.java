@@ -133,16 +133,15 @@ public record ModelCard(
 
   /**
    * Bytes for the intermediate results of the largest step: for each token the residual stream and
-   * its normalised copy, the output of the fused query, key and value product, and the two halves of
-   * the feed-forward layer; for each sequence its logits as 32-bit floats. One layer's results are
-   * overwritten by the next one's.
+   * its normalised copy, the output of the fused query, key and value product, and the two halves
+   * of the feed-forward layer; for each sequence its logits as 32-bit floats. One layer's results
+   * are overwritten by the next one's.
    *
    * @param tokens tokens in a step
    * @param sequences sequences in a step
    */
   public long activationBytes(NumberFormat format, int tokens, int sequences) {
-    long values =
-        2L * hiddenSize + (heads + 2L * kvHeads) * headSize + 2L * intermediateSize;
+    long values = 2L * hiddenSize + (heads + 2L * kvHeads) * headSize + 2L * intermediateSize;
     return tokens * values * format.bytes() + (long) sequences * vocabularySize * Float.BYTES;
   }
 }

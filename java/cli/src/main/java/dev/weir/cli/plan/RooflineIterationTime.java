@@ -5,8 +5,8 @@ import dev.weir.simulation.IterationTime;
 
 /**
  * An estimate from a data sheet, for a device that nobody measured: an iteration reads all weights
- * and the keys and values of its batch at a share of the peak bandwidth, and spends two operations a
- * weight and token at the same share of the peak matrix rate; the weights are read while it
+ * and the keys and values of its batch at a share of the peak bandwidth, and spends two operations
+ * a weight and token at the same share of the peak matrix rate; the weights are read while it
  * computes, so the longer of the two counts.
  *
  * @param weightBytes bytes of the weights

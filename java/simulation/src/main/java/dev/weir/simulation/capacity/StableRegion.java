@@ -1,4 +1,4 @@
-package dev.weir.cli.plan;
+package dev.weir.simulation.capacity;
 
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.IterationCost;
@@ -13,9 +13,10 @@ import dev.weir.simulation.LinearIterationTime;
  *
  * <p>In equilibrium with {@code M} resident tokens an iteration admits {@code a = M / W} requests:
  * it computes {@code a E[p]} prompt tokens and {@code a E[S]} decoding requests. The line goes
- * through the time of that batch with the most resident tokens there can be, and through the time of
- * a single decoding request. So the largest stable rate is that of the model of the iteration time
- * itself, prefill included; between the two points the line is off by at most {@link #residual()}.
+ * through the time of that batch with the most resident tokens there can be, and through the time
+ * of a single decoding request. So the largest stable rate is that of the model of the iteration
+ * time itself, prefill included; between the two points the line is off by at most {@link
+ * #residual()}.
  *
  * @param lengths the mix
  * @param memory the KV pool
@@ -95,8 +96,7 @@ public record StableRegion(
     }
     double admitted = resident / lengths.work();
     int decodes = (int) Math.max(1, Math.rint(admitted * lengths.output()));
-    int context =
-        (int) Math.max(1, Math.rint((resident - admitted * lengths.prompt()) / decodes));
+    int context = (int) Math.max(1, Math.rint((resident - admitted * lengths.prompt()) / decodes));
     BatchShape batch = new BatchShape();
     for (int i = 0; i < decodes; i++) {
       batch.addDecode(context);
@@ -113,8 +113,7 @@ public record StableRegion(
 
   /** The fluid model at an arrival rate, with {@link #usableTokens} for its capacity. */
   public FluidModel at(double requestsPerSecond) {
-    return new FluidModel(
-        requestsPerSecond, lengths.work(), lengths.output(), cost, usableTokens);
+    return new FluidModel(requestsPerSecond, lengths.work(), lengths.output(), cost, usableTokens);
   }
 
   /** {@code mu}, requests a second. */

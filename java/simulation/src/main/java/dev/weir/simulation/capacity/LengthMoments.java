@@ -1,4 +1,4 @@
-package dev.weir.cli.plan;
+package dev.weir.simulation.capacity;
 
 /**
  * What the fluid model needs to know of prompt length {@code p} and output length {@code S}, taken
