@@ -21,8 +21,8 @@ import java.util.function.ObjDoubleConsumer;
  * it: the iteration that completes its prefill, and from there a token in every iteration.
  *
  * <ul>
- *   <li>Residents are at most as many as the token budget has tokens, so no decode is ever left
- *       out.
+ *   <li>Whoever is admitted finds a token of the budget left by those before, so nobody's decode is
+ *       ever left out.
  *   <li>Nobody is admitted while a prompt is in the middle, so at most one is, it gets what the
  *       decodes leave of the budget, and the iteration that completes it follows exactly from the
  *       timetables of the others. All blocks of the prompt count from the admission on.
@@ -109,9 +109,8 @@ final class McsfScheduler implements Scheduler {
     this.memory = memory;
     this.maxTokens = limits.maxTokens();
     this.waiting = new TreeSet<>(order == Order.ARRIVAL ? BY_ARRIVAL : BY_LENGTH);
-    int capacity = Math.min(limits.maxSequences(), limits.maxTokens());
-    this.residents = new Node[capacity];
-    this.usedAtEnd = new long[capacity];
+    this.residents = new Node[limits.maxSequences()];
+    this.usedAtEnd = new long[limits.maxSequences()];
   }
 
   @Override

@@ -109,6 +109,63 @@ class McsfSchedulerTest {
     assertThat(second.generatedTokens()).isEqualTo(1);
   }
 
+  /**
+   * 4 tokens an iteration. The prompt of 8 gets 2 of them in each, so ends in iteration 3, and the
+   * request holds 8 + 2 when the first ends in iteration 5 with 6: 16 in all. After a cancellation
+   * it could end in iteration 2, and would hold 17.
+   */
+  private static Stepper cancelledBesideAPrompt(long blocks) {
+    Stepper s = stepper(blocks, 8, 4);
+    s.arrive(1, 6, 6);
+    Request cancelled = s.arrive(1, 4, 4);
+    s.arrive(8, 9, 9);
+    s.run(1);
+    s.end(cancelled);
+    s.run(1);
+    return s;
+  }
+
+  @Test
+  void aPromptDoesNotEndEarlierThanPlannedIfThatWouldNotFit() {
+    Stepper s = cancelledBesideAPrompt(16);
+    Request late = s.arrive(1, 9, 1);
+    s.plan();
+    Request first = s.plan.request(0);
+    Request second = s.plan.request(1);
+    assertThat(second.cachedTokens()).isEqualTo(5);
+    assertThat(second.scheduledTokens()).isEqualTo(2);
+    assertThat(s.plan.held(0)).isSameAs(late);
+    assertThat(s.plan.holdReason(0)).isEqualTo(HoldReason.TOKEN_BUDGET);
+    s.plan.commit();
+    s.end(late);
+    s.run(3);
+    assertThat(first.cachedTokens()).isEqualTo(6);
+    assertThat(second.cachedTokens()).isEqualTo(10);
+    assertThat(second.generatedTokens()).isEqualTo(3);
+  }
+
+  @Test
+  void aPromptEndsEarlierThanPlannedIfThatFits() {
+    Stepper s = cancelledBesideAPrompt(17);
+    s.plan();
+    assertThat(s.plan.request(1).scheduledTokens()).isEqualTo(3);
+  }
+
+  @Test
+  void whatACancelledRequestWouldHaveTakenIsFree() {
+    // When the first ends in iteration 3 with 7 tokens, the second would hold 8 and the third 8,
+    // or 7 if admitted an iteration later.
+    Stepper s = stepper(20, 8, 100);
+    s.arrive(4, 4, 4);
+    Request second = s.arrive(5, 9, 9);
+    Request third = s.arrive(5, 4, 4);
+    s.run(1);
+    assertThat(third.state()).isEqualTo(RequestState.WAITING);
+    s.end(second);
+    s.plan();
+    assertThat(third.state()).isEqualTo(RequestState.RESIDENT);
+  }
+
   @Test
   void shortestFirstAdmitsInOrderOfTrueLength() {
     Stepper s = stepper(100, 2, 100, "shortest");
@@ -168,7 +225,6 @@ class McsfSchedulerTest {
 
   private static void assertFits(SteppedLoad load, List<Request> alive) {
     List<int[]> residents = new ArrayList<>();
-    int budget = 0;
     for (Request request : alive) {
       if (request.state() == RequestState.RESIDENT) {
         int end = request.promptTokens() + request.trueOutputTokens() - 1;
@@ -180,7 +236,7 @@ class McsfSchedulerTest {
       long used = residents.stream().mapToLong(r -> load.memory().blocksFor(r[2])).sum();
       assertThat(used).isLessThanOrEqualTo(load.memory().blocks());
       residents.removeIf(r -> r[2] == r[1]);
-      budget = load.limits().maxTokens();
+      int budget = load.limits().maxTokens();
       for (boolean prefill : new boolean[] {false, true}) {
         for (int[] r : residents) {
           if (r[2] < r[0] == prefill) {

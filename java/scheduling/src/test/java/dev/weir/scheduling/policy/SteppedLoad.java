@@ -30,7 +30,8 @@ record SteppedLoad(KvCapacity memory, BatchLimits limits, List<Job> jobs) {
 
   /** A load without cancellations. */
   static SteppedLoad random(Random random) {
-    BatchLimits limits = new BatchLimits(1 + random.nextInt(10), 1 + random.nextInt(40));
+    BatchLimits limits =
+        new BatchLimits(1 + random.nextInt(10), 1 + random.nextInt(random.nextBoolean() ? 8 : 40));
     int blockSize = 1 + random.nextInt(5);
     int longest = 1 + random.nextInt(40);
     int spread = 1 + random.nextInt(200);
@@ -53,7 +54,9 @@ record SteppedLoad(KvCapacity memory, BatchLimits limits, List<Job> jobs) {
             .max()
             .getAsLong();
     return new SteppedLoad(
-        new KvCapacity(largest + random.nextInt(60), blockSize, 0), limits, List.copyOf(jobs));
+        new KvCapacity(largest + random.nextInt(random.nextBoolean() ? 8 : 60), blockSize, 0),
+        limits,
+        List.copyOf(jobs));
   }
 
   /** The same requests; some are cancelled, at any time. */
