@@ -1,6 +1,7 @@
 package dev.weir.scheduling;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -96,6 +97,13 @@ public final class SchedulerOptions {
           "scheduler option " + name + "=" + text + " is not one of " + choices);
     }
     return text;
+  }
+
+  /** The same with one option set, or set to another value. */
+  public SchedulerOptions with(String name, String value) {
+    Map<String, String> more = new HashMap<>(values);
+    more.put(name, value);
+    return of(more);
   }
 
   /** Whether the user set this option. */

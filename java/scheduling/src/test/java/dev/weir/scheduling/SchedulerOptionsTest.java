@@ -61,4 +61,11 @@ class SchedulerOptionsTest {
         .isThrownBy(() -> options.rejectUnknown("any", Set.of("share", "list")))
         .withMessage("scheduler 'any' has no option [bad, count]; it has [list, share]");
   }
+
+  @Test
+  void setsOneOptionMore() {
+    SchedulerOptions options = SchedulerOptions.of(Map.of("a", "1", "b", "2"));
+    assertThat(options.with("b", "3").with("c", "4")).hasToString("{a=1, b=3, c=4}");
+    assertThat(options).hasToString("{a=1, b=2}");
+  }
 }

@@ -13,7 +13,7 @@ import java.util.Set;
  * <ul>
  *   <li>{@code cap} (required, at least 1): the most requests that run at the same time; one above
  *       the batch limit {@code maxSequences} changes nothing. The best one for a workload is found
- *       by {@code dev.weir.simulation.CapSearch};
+ *       by {@code dev.weir.simulation.experiment.CapSearch};
  *   <li>{@code watermark} (0..1, default 0): the share of the pool that an admission must leave
  *       free.
  * </ul>
@@ -39,7 +39,7 @@ public final class CappedFcfsFactory implements SchedulerFactory {
               + name()
               + "' needs the option cap, the most requests that run at the same time (1.."
               + limit
-              + "); dev.weir.simulation.CapSearch finds the best one for a workload by trying"
+              + "); dev.weir.simulation.experiment.CapSearch finds the best one for a workload by trying"
               + " them");
     }
     return new FcfsScheduler(

@@ -189,7 +189,7 @@ class FcfsSchedulerTest {
         .isThrownBy(() -> capped(Map.of()))
         .withMessageContaining("'capped-fcfs' needs the option cap")
         .withMessageContaining("(1..8)")
-        .withMessageContaining("dev.weir.simulation.CapSearch");
+        .withMessageContaining("dev.weir.simulation.experiment.CapSearch");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> capped(Map.of("cap", "0")))
         .withMessageContaining("cap=0 is not in 1..");
