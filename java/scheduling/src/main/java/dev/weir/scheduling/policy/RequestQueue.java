@@ -27,6 +27,11 @@ final class RequestQueue {
       this.order = order;
     }
 
+    /** The request behind it in its queue, or null. */
+    Node next() {
+      return next;
+    }
+
     /** The queue it is in, or null. */
     RequestQueue queue() {
       return queue;

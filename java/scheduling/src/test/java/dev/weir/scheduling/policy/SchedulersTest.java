@@ -27,7 +27,7 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class SchedulersTest {
   private static final KvCapacity MEMORY = new KvCapacity(1 << 20, 16, 0);
@@ -45,13 +45,15 @@ class SchedulersTest {
         .contains(
             "capped-fcfs",
             "fcfs",
+            "headroom",
             "mcsf",
             "nested-wait",
             "orca",
             "reserve",
             "sarathi",
             "static",
-            "vllm-v0");
+            "vllm-v0",
+            "weir");
     assertThat(Schedulers.all()).allMatch(f -> !f.description().isBlank());
   }
 
@@ -68,22 +70,11 @@ class SchedulersTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Schedulers.create("lifo", config))
         .withMessageContaining("no scheduler is named 'lifo'")
-        .withMessageContaining("fcfs, mcsf, nested-wait");
+        .withMessageContaining("fcfs, headroom, mcsf, nested-wait");
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "capped-fcfs",
-        "fcfs",
-        "mcsf",
-        "nested-wait",
-        "orca",
-        "reserve",
-        "sarathi",
-        "static",
-        "vllm-v0"
-      })
+  @MethodSource("names")
   void planningAllocatesNothing(String name) {
     // 64 requests run for as long as the test lasts, a thousand wait.
     Stepper s =
@@ -101,6 +92,10 @@ class SchedulersTest {
     assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(10_000);
   }
 
+  static List<String> names() {
+    return Schedulers.all().stream().map(SchedulerFactory::name).toList();
+  }
+
   /** The options without which a scheduler cannot be made. */
   private static Map<String, String> required(String name) {
     return name.equals("capped-fcfs") ? Map.of("cap", "64") : Map.of();
@@ -115,18 +110,7 @@ class SchedulersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "capped-fcfs",
-        "fcfs",
-        "mcsf",
-        "nested-wait",
-        "orca",
-        "reserve",
-        "sarathi",
-        "static",
-        "vllm-v0"
-      })
+  @MethodSource("names")
   void cancellingFromALongQueueIsCheap(String name) {
     // A scan of the queue for each of them would take minutes.
     int count = 400_000;

@@ -1,0 +1,247 @@
+package dev.weir.scheduling.estimate;
+
+import dev.weir.scheduling.LengthHistogram;
+import java.util.Arrays;
+
+/**
+ * The survival function {@code S(x) = P(length > x)} of output lengths, estimated while requests
+ * run: Kaplan and Meier's product-limit estimator (1958) over intervals of lengths. A request that
+ * is still running counts in every interval that it has passed, and in no other: it is
+ * right-censored at the last boundary that it passed. Leaving running requests out would make long
+ * outputs look rarer than they are, because they take longer to end.
+ *
+ * <p>Intervals are one token wide up to 32 tokens, and from there 6 % wider each, so that their
+ * number grows with the logarithm of the longest output. Within an interval survival is
+ * interpolated linearly.
+ *
+ * <p>Older observations fade: each departure weighs by a factor of {@code 1 - 1/memory} less than
+ * the next one, so that a shift of the distribution is followed after about {@code memory}
+ * departures.
+ *
+ * <p>Each interval begins with one phantom request, that ends at the mean rate of all intervals: a
+ * tail that nobody has seen is taken to be exponential, and before the first request has ended,
+ * everybody is taken to go on. Nobody goes on beyond the {@linkplain #limit limit}.
+ *
+ * <p>{@link #survival} gives the function that was last {@linkplain #adopt adopted}, so that what
+ * is computed from it need not chase noise: {@link #moved} says when it is worth while.
+ *
+ * <p>Nothing is allocated after construction. Not thread-safe.
+ */
+public final class SurvivalEstimator {
+  private static final int NARROW = 32;
+  private static final double GROWTH = 1.06;
+
+  /** Phantom requests in every interval. */
+  private static final double DOUBT = 1;
+
+  private final int[] upper;
+  private final double[] survived;
+  private final double[] died;
+  private final double[] adopted;
+  private final double growth;
+  private double weight = 1;
+  private double hazard;
+  private int limit;
+
+  /**
+   * @param longest the longest output that can occur, tokens, at least 1
+   * @param memory departures that count, at least 1
+   */
+  public SurvivalEstimator(int longest, double memory) {
+    if (longest < 1) {
+      throw new IllegalArgumentException("longest is " + longest + ", must be at least 1");
+    }
+    if (!(memory >= 1)) {
+      throw new IllegalArgumentException("memory is " + memory + ", must be at least 1");
+    }
+    upper = intervals(longest);
+    survived = new double[upper.length];
+    died = new double[upper.length];
+    adopted = new double[upper.length];
+    growth = memory > 1 ? memory / (memory - 1) : Double.MAX_EXPONENT;
+    Arrays.fill(adopted, 1);
+    limit = longest;
+  }
+
+  private static int[] intervals(int longest) {
+    int[] ends = new int[NARROW + (int) (Math.log((double) longest / NARROW + 1) / 0.05) + 16];
+    int count = 0;
+    for (int end = 1; ; end = end < NARROW ? end + 1 : (int) Math.ceil(end * GROWTH)) {
+      ends[count++] = Math.min(end, longest);
+      if (end >= longest) {
+        return Arrays.copyOf(ends, count);
+      }
+    }
+  }
+
+  /**
+   * Takes a declared distribution for what was seen before the start.
+   *
+   * @param weight requests that it counts as, greater than 0
+   */
+  public void expect(LengthHistogram lengths, double weight) {
+    for (int i = 0; i < upper.length; i++) {
+      double reached = i == 0 ? 1 : lengths.survival(upper[i - 1]);
+      double passed = lengths.survival(upper[i]);
+      survived[i] += weight * passed * this.weight;
+      died[i] += weight * (reached - passed) * this.weight;
+    }
+  }
+
+  /**
+   * No output is longer than this.
+   *
+   * @param tokens at least 1; beyond the longest output that can occur it changes nothing
+   */
+  public void limit(int tokens) {
+    limit = Math.min(tokens, upper[upper.length - 1]);
+  }
+
+  /** Number of intervals of lengths. */
+  public int intervals() {
+    return upper.length;
+  }
+
+  /** The last length of an interval, tokens; the interval after it begins there. */
+  public int end(int interval) {
+    return upper[interval];
+  }
+
+  /** The interval in which {@code tokens} lies, for {@code tokens >= 1}; the last one if beyond. */
+  public int intervalOf(int tokens) {
+    int index = Arrays.binarySearch(upper, tokens);
+    return Math.min(index >= 0 ? index : -index - 1, upper.length - 1);
+  }
+
+  /** A request runs on beyond the {@link #end} of an interval. */
+  public void survived(int interval) {
+    survived[interval] += weight;
+  }
+
+  /** A request ended after {@code tokens} tokens, at least 1. */
+  public void ended(int tokens) {
+    died[intervalOf(tokens)] += weight;
+    weight *= growth;
+    if (weight > 1e12) {
+      rescale();
+    }
+  }
+
+  private void rescale() {
+    for (int i = 0; i < upper.length; i++) {
+      survived[i] /= weight;
+      died[i] /= weight;
+    }
+    weight = 1;
+  }
+
+  /**
+   * By how much what was observed differs from what was adopted before, where it does most: a
+   * probability.
+   */
+  public double moved() {
+    measureHazard();
+    double survival = 1;
+    double moved = 0;
+    for (int i = 0; i < upper.length; i++) {
+      survival *= passing(i);
+      moved = Math.max(moved, Math.abs(survival - adopted[i]));
+    }
+    return moved;
+  }
+
+  /** Adopts what was observed. */
+  public void adopt() {
+    measureHazard();
+    double survival = 1;
+    for (int i = 0; i < upper.length; i++) {
+      survival *= passing(i);
+      adopted[i] = survival;
+    }
+  }
+
+  private void measureHazard() {
+    double deaths = 0;
+    double exposure = 0;
+    for (int i = 0; i < upper.length; i++) {
+      deaths += died[i];
+      exposure += width(i) * (survived[i] + died[i] / 2);
+    }
+    hazard = exposure > 0 ? deaths / exposure : 0;
+  }
+
+  private double passing(int interval) {
+    double doubt = DOUBT * weight;
+    double expected = doubt * Math.exp(-hazard * width(interval));
+    return (survived[interval] + expected) / (survived[interval] + died[interval] + doubt);
+  }
+
+  /** {@code P(length > tokens)}, as adopted; 0 from the limit on. */
+  public double survival(int tokens) {
+    if (tokens <= 0) {
+      return 1;
+    }
+    return tokens >= limit ? 0 : within(tokens, intervalOf(tokens));
+  }
+
+  private double within(int tokens, int interval) {
+    double before = interval == 0 ? 1 : adopted[interval - 1];
+    double share = (tokens - start(interval)) / (double) width(interval);
+    return before + (adopted[interval] - before) * share;
+  }
+
+  /**
+   * {@code P(length > a + ahead) / P(length > a)} with {@code a} the beginning of {@code interval}:
+   * the probability that a request which has just entered it generates that many tokens more and
+   * goes on. 1 where nobody is known to get that far.
+   */
+  public double conditional(int interval, int ahead) {
+    double now = survival(start(interval));
+    return now > 0 ? survival(start(interval) + ahead) / now : 1;
+  }
+
+  /** {@code E[length] = sum over x >= 0 of P(length > x)}, tokens. */
+  public double mean() {
+    double sum = 0;
+    for (int i = 0; i < upper.length; i++) {
+      sum += mean(i);
+    }
+    return sum;
+  }
+
+  /** The part of the {@link #mean} that is generated within an interval, tokens. */
+  public double mean(int interval) {
+    int width = Math.min(upper[interval], limit) - start(interval);
+    if (width <= 0) {
+      return 0;
+    }
+    double before = interval == 0 ? 1 : adopted[interval - 1];
+    double slope = (adopted[interval] - before) / width(interval);
+    return width * before + slope * width * (width - 1.0) / 2;
+  }
+
+  /** {@code E[length^2] = sum over x >= 0 of (2x + 1) P(length > x)}, tokens squared. */
+  public double secondMoment() {
+    double sum = 0;
+    for (int i = 0; i < upper.length && start(i) < limit; i++) {
+      int start = start(i);
+      int width = Math.min(upper[i], limit) - start;
+      double before = i == 0 ? 1 : adopted[i - 1];
+      double slope = (adopted[i] - before) / width(i);
+      // Of (2 (start + j) + 1)(before + slope j) over j = 0 .. width - 1.
+      double ofJ = width * (width - 1.0) / 2;
+      double ofSquares = ofJ * (2.0 * width - 1) / 3;
+      sum += (2.0 * start + 1) * (width * before + slope * ofJ);
+      sum += 2 * (before * ofJ + slope * ofSquares);
+    }
+    return sum;
+  }
+
+  private int start(int interval) {
+    return interval == 0 ? 0 : upper[interval - 1];
+  }
+
+  private int width(int interval) {
+    return upper[interval] - start(interval);
+  }
+}
