@@ -7,7 +7,6 @@ import dev.weir.cli.plan.NumberFormat;
 import dev.weir.cli.plan.RooflineIterationTime;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.KvCapacity;
-import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.Workload;
 import dev.weir.scheduling.fluid.NestedWaitThresholds;
 import dev.weir.simulation.IterationTime;
@@ -53,7 +52,7 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  weir plan --rate 5",
-      "  weir plan --device a100-40gb --trace T.csv --delta 0.01 --html plan.html",
+      "  weir plan --device a100-40gb --workload T.csv --delta 0.01 --html plan.html",
       "  weir plan --device h200 --prompt-tokens fixed:512 --output-tokens exponential:300 --rate 30"
     })
 final class PlanCommand implements Callable<Integer> {
@@ -289,11 +288,7 @@ final class PlanCommand implements Callable<Integer> {
     IterationTime time = time(timeName, card, kv);
     LengthMoments lengths = LengthMoments.of(load.promptTokens(), load.outputTokens());
     StableRegion region = StableRegion.of(time, lengths, pool, limits);
-    Workload planned =
-        new Workload(
-            asked.orElseGet(region::sustainableRate),
-            LengthHistogram.of(load.promptTokens()),
-            LengthHistogram.of(load.outputTokens()));
+    Workload planned = load.workload(asked.orElseGet(region::sustainableRate));
     NestedWaitThresholds.Settings settings =
         new NestedWaitThresholds.Settings(
             segments,

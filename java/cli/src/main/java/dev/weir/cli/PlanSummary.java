@@ -16,6 +16,7 @@ import dev.weir.scheduling.fluid.FluidModel;
 import dev.weir.scheduling.fluid.NestedWaitThresholds;
 import dev.weir.scheduling.fluid.WaitThresholds;
 import dev.weir.simulation.IterationTime;
+import dev.weir.simulation.Linearisation;
 import dev.weir.simulation.capacity.LengthMoments;
 import dev.weir.simulation.capacity.StableRegion;
 import java.util.ArrayList;
@@ -60,6 +61,9 @@ record PlanSummary(
     StableRegion region,
     Workload planned,
     NestedWaitPlan nestedWait) {
+
+  /** More than any model's, and few enough for the grid over which errors are taken. */
+  private static final int MAX_CONTEXT = 1 << 20;
 
   private String advice() {
     return Advice.of(region, asked);
@@ -143,11 +147,13 @@ record PlanSummary(
             "iteration time",
             String.format(
                 Locale.ROOT,
-                "%s; as a line %.3g ms + %.3g us a resident token, off by up to %.0f %%",
+                "%s; as a line %.3g ms + %.3g us a resident token, off by up to %.0f %% in"
+                    + " equilibrium and by %.0f %% (root mean square) over all batches",
                 timeName,
                 region.cost().fixedSeconds() * 1e3,
                 region.cost().secondsPerToken() * 1e6,
-                region.residual() * 100)));
+                region.residual() * 100,
+                anyBatch().rootMeanSquare() * 100)));
     facts.add(
         new Fact(
             "stable region",
@@ -173,6 +179,12 @@ record PlanSummary(
     facts.add(new Fact("workload SHA-256", workload.sha256()));
     facts.add(new Fact("seed", Long.toString(seed)));
     return facts;
+  }
+
+  private Linearisation.Residual anyBatch() {
+    return Linearisation.of(
+            time, region.cost(), pool, region.limits(), (int) Math.min(load.longest(), MAX_CONTEXT))
+        .mixed();
   }
 
   private static String name(NumberFormat format) {
@@ -276,11 +288,10 @@ record PlanSummary(
       parts.add(part("KV core", core * tokenBytes, "kv"));
       parts.add(part("KV safety buffer", buffer * tokenBytes, "buffer-edge"));
     }
-    parts.add(
-        part(
-            thresholds == null ? "KV" : "KV free",
-            Math.max(0, pool.tokens() - core - buffer) * tokenBytes,
-            "fluid"));
+    double free = pool.tokens() - core - buffer;
+    if (free >= pool.blockSize()) {
+      parts.add(part(thresholds == null ? "KV" : "KV free", free * tokenBytes, "fluid"));
+    }
     budget.ifPresent(b -> parts.add(part("not used", b.unusedBytes(), "queued")));
     return parts;
   }
@@ -317,6 +328,7 @@ record PlanSummary(
         region.cost().fixedSeconds(),
         region.cost().secondsPerToken(),
         region.residual(),
+        anyBatch().rootMeanSquare(),
         region.usableTokens(),
         region.bound(),
         most(),
@@ -344,7 +356,8 @@ record PlanSummary(
       String iterationTime,
       double iterationSeconds,
       double secondsPerToken,
-      double relativeResidual,
+      double equilibriumResidual,
+      double batchResidual,
       double usableTokens,
       StableRegion.Bound bound,
       double sustainableRate,

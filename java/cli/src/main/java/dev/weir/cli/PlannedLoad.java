@@ -1,5 +1,10 @@
 package dev.weir.cli;
 
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.RequestClass;
+import dev.weir.scheduling.Workload;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
@@ -14,6 +19,8 @@ import java.util.stream.IntStream;
  */
 record PlannedLoad(
     int[] promptTokens, int[] outputTokens, double rate, int overlong, int lookedAt, long longest) {
+  private static final int MOST_CLASSES = 20;
+
   static PlannedLoad of(WorkloadFacts facts, long longest) {
     int lookedAt = facts.promptTokens().length;
     int[] fitting =
@@ -28,4 +35,31 @@ record PlannedLoad(
         lookedAt,
         longest);
   }
+
+  /**
+   * What schedulers are told of it: classes, if it has few.
+   *
+   * @param arrivalRate requests a second
+   */
+  Workload workload(double arrivalRate) {
+    Map<Lengths, Integer> counts = new LinkedHashMap<>();
+    for (int i = 0; i < promptTokens.length && counts.size() <= MOST_CLASSES; i++) {
+      counts.merge(new Lengths(promptTokens[i], outputTokens[i]), 1, Integer::sum);
+    }
+    if (counts.size() > MOST_CLASSES) {
+      return new Workload(
+          arrivalRate, LengthHistogram.of(promptTokens), LengthHistogram.of(outputTokens));
+    }
+    return Workload.of(
+        counts.entrySet().stream()
+            .map(
+                entry ->
+                    new RequestClass(
+                        arrivalRate * entry.getValue() / promptTokens.length,
+                        entry.getKey().prompt(),
+                        entry.getKey().output()))
+            .toList());
+  }
+
+  private record Lengths(int prompt, int output) {}
 }

@@ -10,6 +10,7 @@ import dev.weir.simulation.TraceException;
 import dev.weir.simulation.TraceReader;
 import dev.weir.simulation.TraceStream;
 import dev.weir.simulation.WorkloadDigest;
+import dev.weir.simulation.experiment.ExperimentData;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -28,18 +29,22 @@ final class WorkloadArguments {
   /** So many requests, the first ones, tell a planning scheduler what lengths to expect. */
   private static final int SURVEYED = 20_000;
 
+  /** Name of the trace that is part of this program. */
+  private static final String CONVERSATION = "conversation";
+
   @Option(
-      names = "--trace",
-      paramLabel = "FILE",
+      names = {"--trace", "--workload"},
+      paramLabel = "FILE|NAME",
       description =
-          "A trace: CSV of Azure, Vidur or BurstGPT, JSON lines of Mooncake. Times are taken as"
-              + " they are written; dates count from the first.")
-  private Path trace;
+          "A trace: CSV of Azure, Vidur or BurstGPT, JSON lines of Mooncake, or 'conversation', 58"
+              + " minutes of a chat service of Azure, which is the default if nothing else is said"
+              + " of the load. Times are taken as they are written; dates count from the first.")
+  private String trace;
 
   @Option(
       names = "--requests",
       paramLabel = "N",
-      description = "Number of requests (default: 1000, or the whole trace).")
+      description = "Number of requests (default: the whole trace; without one 1000).")
   private Long count;
 
   @Option(
@@ -139,12 +144,26 @@ final class WorkloadArguments {
     }
   }
 
+  /** Whether the requests are those of the trace that is part of this program. */
+  boolean bundled() {
+    return CONVERSATION.equals(trace)
+        || (trace == null
+            && count == null
+            && process == null
+            && promptTokens == null
+            && outputTokens == null);
+  }
+
+  private boolean synthetic() {
+    return trace == null && !bundled();
+  }
+
   private String name() {
     String lengths =
-        trace == null
+        synthetic()
             ? "prompt " + prompts() + ", output " + outputs()
-            : trace.getFileName().toString();
-    boolean asRecorded = trace != null && process == null;
+            : bundled() ? "Azure conversation trace" : Path.of(trace).getFileName().toString();
+    boolean asRecorded = !synthetic() && process == null;
     return lengths + ", " + (asRecorded ? "arrivals as recorded" : process());
   }
 
@@ -172,18 +191,20 @@ final class WorkloadArguments {
 
   private ClosableArrivals open(Consumer<BadRow> badRows) throws TraceException {
     SplittableRandom random = new SplittableRandom(seed);
-    if (trace == null) {
+    if (synthetic()) {
       Iterator<Arrival> drawn =
           new SyntheticArrivals(
               count == null ? DEFAULT_REQUESTS : count, process(), prompts(), outputs(), random);
       return new Limited(drawn, () -> {}, null, Long.MAX_VALUE);
     }
-    TraceStream stream = TraceReader.open(trace, TimeOrigin.AS_WRITTEN, badRows);
-    return new Limited(
-        stream,
-        stream::close,
-        process == null ? null : process().start(random),
-        count == null ? Long.MAX_VALUE : count);
+    DoubleSupplier gaps = process == null ? null : process().start(random);
+    long limit = count == null ? Long.MAX_VALUE : count;
+    if (bundled()) {
+      Iterator<Arrival> recorded = ExperimentData.conversationTrace().arrivals().iterator();
+      return new Limited(recorded, () -> {}, gaps, limit);
+    }
+    TraceStream stream = TraceReader.open(Path.of(trace), TimeOrigin.AS_WRITTEN, badRows);
+    return new Limited(stream, stream::close, gaps, limit);
   }
 
   private interface Closer {

@@ -15,7 +15,7 @@ class UsageTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"generate", "bench", "simulate", "info", "demo"})
+  @ValueSource(strings = {"generate", "bench", "simulate", "plan", "info", "demo"})
   void everyCommandExplainsItself(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertThat(run.status()).isZero();
@@ -172,6 +172,21 @@ class UsageTest {
         wrong("--chunk is 0", "simulate", "--chunk", "0"),
         wrong("is none of the schedulers", "simulate", "--scheduler-option", "x.y=1"),
         wrong("--preemption swap needs", "simulate", "--preemption", "swap"),
+        wrong("'b200' is no known device; there are [a100-40gb,", "plan", "--device", "b200"),
+        wrong("--memory-utilization is 1.5", "plan", "--memory-utilization", "1.5"),
+        wrong("--delta is 0.5", "plan", "--delta", "0.5"),
+        wrong("--horizon is 0", "plan", "--horizon", "0"),
+        wrong("--segments is 0", "plan", "--segments", "0"),
+        wrong("--rate is -1.0", "plan", "--rate", "-1"),
+        wrong("--blocks is 0", "plan", "--blocks", "0"),
+        wrong("mutually exclusive", "plan", "--blocks", "9", "--memory", "1G"),
+        wrong("'fast' is no time of an iteration", "plan", "--iteration-time", "fast"),
+        wrong("leave -", "plan", "--memory", "1GiB"),
+        wrong(
+            "no request of the workload fits into 4096 tokens",
+            "plan",
+            "--prompt-tokens",
+            "fixed:5000"),
         wrong("--tokens is 513", "info", "--model", model, "--tokens", "513"));
   }
 

@@ -1,6 +1,7 @@
 package dev.weir.cli.plan;
 
 import dev.weir.scheduling.KvCapacity;
+import java.util.Locale;
 
 /**
  * What a device's memory is used for.
@@ -38,9 +39,17 @@ public record MemoryBudget(
     long kvBytes = used - weightBytes - activationBytes;
     if (kvBytes < blockBytes) {
       throw new IllegalArgumentException(
-          "no KV block of %,d bytes fits: %.4g of %,d bytes less %,d for weights and %,d for activations leave %,d (--memory, --memory-utilization, --dtype, --activation-reserve)"
-              .formatted(
-                  blockBytes, utilization, totalBytes, weightBytes, activationBytes, kvBytes));
+          String.format(
+              Locale.ROOT,
+              "no KV block of %,d bytes fits: %s of %,d bytes less %,d for weights and %,d for"
+                  + " activations leave %,d (--memory, --memory-utilization, --dtype,"
+                  + " --activation-reserve)",
+              blockBytes,
+              utilization,
+              totalBytes,
+              weightBytes,
+              activationBytes,
+              kvBytes));
     }
     return new MemoryBudget(
         totalBytes, totalBytes - used, weightBytes, activationBytes, kvBytes, blockBytes);

@@ -49,7 +49,7 @@ public record ModelCard(
     Path folder = Path.of(nameOrFolder);
     if (!Files.isDirectory(folder) && BUNDLED.contains(nameOrFolder)) {
       try (InputStream in =
-          ModelCard.class.getResourceAsStream("models/" + nameOrFolder + ".json")) {
+          ModelCard.class.getResourceAsStream("models/" + nameOrFolder + "/" + FILE)) {
         return of(nameOrFolder, JSON.readTree(in));
       }
     }

@@ -36,6 +36,9 @@ public record StableRegion(
     double residual) {
   private static final int RESIDUAL_POINTS = 10;
 
+  /** Admissions vary from iteration to iteration; the mean over these is that of equilibrium. */
+  private static final double[] ADMISSION_SHARES = {0.5, 0.75, 1, 1.25, 1.5};
+
   /** What allows no more resident tokens. */
   public enum Bound {
     KV_MEMORY("KV memory"),
@@ -97,18 +100,26 @@ public record StableRegion(
     double admitted = resident / lengths.work();
     int decodes = (int) Math.max(1, Math.rint(admitted * lengths.output()));
     int context = (int) Math.max(1, Math.rint((resident - admitted * lengths.prompt()) / decodes));
-    BatchShape batch = new BatchShape();
-    for (int i = 0; i < decodes; i++) {
-      batch.addDecode(context);
+    double sum = 0;
+    for (double share : ADMISSION_SHARES) {
+      BatchShape batch = new BatchShape();
+      for (int i = 0; i < decodes; i++) {
+        batch.addDecode(context);
+      }
+      addPrompts(batch, lengths.prompt(), share * admitted);
+      sum += time.seconds(batch);
     }
+    return sum / ADMISSION_SHARES.length;
+  }
+
+  /** Part of a prompt, if less than one is computed in an iteration; half of the rest is cached. */
+  private static void addPrompts(BatchShape batch, double prompt, double admitted) {
     int prompts = (int) Math.max(1, Math.rint(admitted));
-    int tokens = (int) Math.rint(admitted * lengths.prompt() / prompts);
-    // Part of a prompt, if less than one is computed in an iteration; half of the rest is cached.
-    int cached = (int) Math.max(0, (lengths.prompt() - tokens) / 2);
+    int tokens = (int) Math.rint(admitted * prompt / prompts);
+    int cached = (int) Math.max(0, (prompt - tokens) / 2);
     for (int i = 0; tokens > 0 && i < prompts; i++) {
       batch.addPrefill(tokens, cached);
     }
-    return time.seconds(batch);
   }
 
   /** The fluid model at an arrival rate, with {@link #usableTokens} for its capacity. */

@@ -63,7 +63,8 @@ public record ExperimentData(RequestLengths lmsys, ArrivalList conversation) {
         row -> row.promptTokens() < LMSYS_PROMPT_LIMIT && row.outputTokens() < LMSYS_OUTPUT_LIMIT);
   }
 
-  private static ArrivalList conversationTrace() {
+  /** The Azure conversation trace with its times. */
+  public static ArrivalList conversationTrace() {
     try (InputStream packed = ExperimentData.class.getResourceAsStream(CONVERSATION)) {
       if (packed == null) {
         throw new IllegalStateException(
