@@ -12,8 +12,24 @@ import java.util.function.ObjDoubleConsumer;
  * First come, first served, as in vLLM V1: running requests first, in order of admission, then
  * admissions from the queue while the whole prompt fits above the watermark; prefill is chunked by
  * the token budget. When a running request finds no free block, the most recently admitted one is
- * evicted, if need be the request itself, and nobody is admitted in that iteration. Swapped
- * requests come back before anyone is admitted.
+ * evicted, if need be the request itself, and nobody is admitted in that iteration.
+ *
+ * <p>Compared with {@code vllm/v1/core/sched/scheduler.py} of the vLLM project (policy {@code
+ * fcfs}), text-only requests without prefix caching, speculation, LoRA and remote KV get the same
+ * treatment, with these remarks:
+ *
+ * <ul>
+ *   <li>An admission needs room for the whole prompt, and after an eviction for what was generated,
+ *       too. So does vLLM with {@code scheduler_reserve_full_isl}, its default in recent versions;
+ *       earlier ones look at the first chunk only, so admit more and evict more.
+ *   <li>The watermark is 0 by default in both, counts for admissions only, and not while nothing
+ *       runs.
+ *   <li>vLLM puts an evicted request at the head of the queue, we put it in its place in order of
+ *       arrival. That is the same place: whoever was admitted arrived before all who wait.
+ *   <li>vLLM's {@code long_prefill_token_threshold} is left at its default, no limit of its own.
+ *   <li>vLLM V1 evicts by recompute only. With {@link dev.weir.scheduling.Preemption#SWAP} swapped
+ *       requests come back before anyone is admitted.
+ * </ul>
  *
  * <p>The request admitted first can evict all others, so it always advances, and every request
  * ends.

@@ -1,8 +1,10 @@
 package dev.weir.scheduling.policy;
 
+import java.util.Arrays;
+
 /**
- * The requests that a scheduler has admitted, in order of admission. Room for all is allocated at
- * the start.
+ * Requests that a scheduler has admitted, in the order in which it looks at them. Room for all is
+ * allocated at the start.
  */
 final class RunningRequests<N extends RequestQueue.Node> {
   private final RequestQueue.Node[] nodes;
@@ -28,7 +30,7 @@ final class RunningRequests<N extends RequestQueue.Node> {
     return (N) nodes[index];
   }
 
-  /** The most recently admitted; at least one must be there. */
+  /** At least one must be there. */
   N last() {
     return get(size - 1);
   }
@@ -37,7 +39,7 @@ final class RunningRequests<N extends RequestQueue.Node> {
     nodes[size++] = node;
   }
 
-  /** Removes and returns the most recently admitted. */
+  /** At least one must be there. */
   N removeLast() {
     N node = get(--size);
     nodes[size] = null;
@@ -58,5 +60,28 @@ final class RunningRequests<N extends RequestQueue.Node> {
     size--;
     System.arraycopy(nodes, index + 1, nodes, index, size - index);
     nodes[size] = null;
+  }
+
+  void clear() {
+    Arrays.fill(nodes, 0, size, null);
+    size = 0;
+  }
+
+  void addAll(RunningRequests<N> others) {
+    System.arraycopy(others.nodes, 0, nodes, size, others.size);
+    size += others.size;
+  }
+
+  /** By order of arrival. Takes about linear time if they are nearly sorted already. */
+  void sort() {
+    for (int i = 1; i < size; i++) {
+      RequestQueue.Node node = nodes[i];
+      int position = i;
+      while (position > 0 && nodes[position - 1].order > node.order) {
+        nodes[position] = nodes[position - 1];
+        position--;
+      }
+      nodes[position] = node;
+    }
   }
 }

@@ -43,18 +43,13 @@ final class SarathiScheduler implements Scheduler {
   private final RequestQueue swapped = new RequestQueue();
 
   /** In the order in which the next iteration looks at them. */
-  private Node[] running;
-
-  private int runningCount;
+  private RunningRequests<Node> running;
 
   // Only within plan(): requests in the middle of their prompt, those that this iteration leaves
   // out, those that it schedules.
-  private final Node[] partial;
-  private Node[] next;
-  private final Node[] scheduled;
-  private int partialCount;
-  private int nextCount;
-  private int scheduledCount;
+  private final RunningRequests<Node> partial;
+  private RunningRequests<Node> next;
+  private final RunningRequests<Node> scheduled;
 
   /** Blocks of prompts that are not in the cache yet, kept free for them. */
   private long reservedBlocks;
@@ -67,10 +62,10 @@ final class SarathiScheduler implements Scheduler {
     this.chunk = chunk;
     this.watermarkBlocks = (long) (watermark * memory.blocks());
     this.semantics = semantics;
-    running = new Node[limits.maxSequences()];
-    partial = new Node[limits.maxSequences()];
-    next = new Node[limits.maxSequences()];
-    scheduled = new Node[limits.maxSequences()];
+    running = new RunningRequests<>(limits.maxSequences());
+    partial = new RunningRequests<>(limits.maxSequences());
+    next = new RunningRequests<>(limits.maxSequences());
+    scheduled = new RunningRequests<>(limits.maxSequences());
   }
 
   @Override
@@ -86,28 +81,22 @@ final class SarathiScheduler implements Scheduler {
     Node node = (Node) request.schedulerState();
     if (node.queue() != null) {
       node.queue().remove(node);
-      return;
+    } else {
+      running.remove(node);
     }
-    int index = 0;
-    while (running[index] != node) {
-      index++;
-    }
-    runningCount--;
-    System.arraycopy(running, index + 1, running, index, runningCount - index);
-    running[runningCount] = null;
   }
 
   @Override
   public void plan(IterationPlan plan) {
     reservedBlocks = 0;
-    for (int i = 0; i < runningCount; i++) {
-      if (!running[i].isDecoding()) {
-        reservedBlocks += outstandingBlocks(running[i]);
+    for (int i = 0; i < running.size(); i++) {
+      if (!running.get(i).isDecoding()) {
+        reservedBlocks += outstandingBlocks(running.get(i));
       }
     }
-    partialCount = 0;
-    nextCount = 0;
-    scheduledCount = 0;
+    partial.clear();
+    next.clear();
+    scheduled.clear();
     decode(plan);
     continuePrefill(plan);
     if (plan.evictionCount() > 0 && semantics == Semantics.WEIR) {
@@ -125,18 +114,18 @@ final class SarathiScheduler implements Scheduler {
   }
 
   private void decode(IterationPlan plan) {
-    for (int i = 0; i < runningCount; i++) {
-      Node node = running[i];
+    for (int i = 0; i < running.size(); i++) {
+      Node node = running.get(i);
       if (!node.isDecoding()) {
-        partial[partialCount++] = node;
+        partial.add(node);
         continue;
       }
       if (plan.remainingTokens() == 0) {
-        next[nextCount++] = node;
+        next.add(node);
         continue;
       }
       while (!canDecode(plan, node.request)) {
-        Node victim = running[--runningCount];
+        Node victim = running.removeLast();
         evict(plan, victim);
         if (victim == node) {
           break;
@@ -176,11 +165,11 @@ final class SarathiScheduler implements Scheduler {
   }
 
   private void continuePrefill(IterationPlan plan) {
-    for (int i = 0; i < partialCount; i++) {
-      Node node = partial[i];
+    for (int i = 0; i < partial.size(); i++) {
+      Node node = partial.get(i);
       int tokens = prefillTokens(plan, node);
       if (tokens == 0) {
-        next[nextCount++] = node;
+        next.add(node);
       } else {
         reservedBlocks -= plan.blocksNeeded(node.request, tokens);
         schedule(plan, node, tokens);
@@ -224,8 +213,8 @@ final class SarathiScheduler implements Scheduler {
   }
 
   private HoldReason obstacle(IterationPlan plan, Node node) {
-    int resident = scheduledCount + nextCount;
-    if (resident == scheduled.length) {
+    int resident = scheduled.size() + next.size();
+    if (resident == plan.limits().maxSequences()) {
       return HoldReason.SEQUENCE_LIMIT;
     }
     long needed =
@@ -261,7 +250,7 @@ final class SarathiScheduler implements Scheduler {
     if (!plan.schedule(node.request, tokens)) {
       throw new IllegalStateException("refused although it fits: " + node.request);
     }
-    scheduled[scheduledCount++] = node;
+    scheduled.add(node);
   }
 
   /**
@@ -270,36 +259,21 @@ final class SarathiScheduler implements Scheduler {
    */
   private void arrangeRunning() {
     if (semantics == Semantics.VIDUR) {
-      sort(next, nextCount);
+      next.sort();
     }
-    System.arraycopy(scheduled, 0, next, nextCount, scheduledCount);
-    int count = nextCount + scheduledCount;
+    next.addAll(scheduled);
     if (semantics == Semantics.WEIR) {
-      sort(next, count);
+      next.sort();
     }
-    Node[] previous = running;
+    RunningRequests<Node> previous = running;
     running = next;
-    runningCount = count;
     next = previous;
-  }
-
-  /** By order of arrival. Nearly sorted already, so insertion takes about linear time. */
-  private static void sort(Node[] nodes, int count) {
-    for (int i = 1; i < count; i++) {
-      Node node = nodes[i];
-      int position = i;
-      while (position > 0 && nodes[position - 1].order > node.order) {
-        nodes[position] = nodes[position - 1];
-        position--;
-      }
-      nodes[position] = node;
-    }
   }
 
   @Override
   public void gauges(ObjDoubleConsumer<String> sink) {
     sink.accept("waiting", waiting.size());
-    sink.accept("running", runningCount);
+    sink.accept("running", running.size());
     sink.accept("swapped", swapped.size());
   }
 }
