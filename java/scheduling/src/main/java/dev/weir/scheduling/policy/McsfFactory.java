@@ -3,7 +3,9 @@ package dev.weir.scheduling.policy;
 import dev.weir.scheduling.Scheduler;
 import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.fluid.FluidModel;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.Set;
 
 /**
@@ -13,7 +15,10 @@ import java.util.Set;
  *
  * <ul>
  *   <li>{@code order} ({@code fcfs}, the default, or {@code shortest}, the paper's own): who is
- *       first in line.
+ *       first in line;
+ *   <li>{@code pace} (default 0, none): admissions an iteration, relative to those that fill the
+ *       pool in the equilibrium of the fluid model, with the work of a request from the declared
+ *       workload, or else of those that have arrived.
  * </ul>
  */
 public final class McsfFactory implements SchedulerFactory {
@@ -30,11 +35,18 @@ public final class McsfFactory implements SchedulerFactory {
 
   @Override
   public Scheduler create(SchedulerConfig config) {
-    config.options().rejectUnknown(name(), Set.of("order"));
+    config.options().rejectUnknown(name(), Set.of("order", "pace"));
     String order = config.options().getChoice("order", List.of("fcfs", "shortest"));
+    OptionalDouble work =
+        config
+            .workload()
+            .map(w -> OptionalDouble.of(FluidModel.of(w, config.cost(), config.memory()).work()))
+            .orElse(OptionalDouble.empty());
     return new McsfScheduler(
         config.memory(),
         config.limits(),
-        order.equals("fcfs") ? McsfScheduler.Order.ARRIVAL : McsfScheduler.Order.SHORTEST);
+        order.equals("fcfs") ? McsfScheduler.Order.ARRIVAL : McsfScheduler.Order.SHORTEST,
+        config.options().getDouble("pace", 0, 0, 1e6),
+        work);
   }
 }

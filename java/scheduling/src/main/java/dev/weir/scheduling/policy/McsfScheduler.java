@@ -7,6 +7,7 @@ import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Request;
 import dev.weir.scheduling.Scheduler;
 import java.util.Comparator;
+import java.util.OptionalDouble;
 import java.util.TreeSet;
 import java.util.function.ObjDoubleConsumer;
 
@@ -33,6 +34,8 @@ import java.util.function.ObjDoubleConsumer;
  *
  * <p>A request whose true length is unknown is taken to generate all that it declares: safe, and
  * then this is {@code reserve} but for what requests have not reached yet.
+ *
+ * <p>With a pace, admissions also pass an {@link AdmissionPacer} while anybody is resident.
  *
  * <p>An admission check takes time in proportion to the resident requests, and a logarithm of the
  * waiting ones. In the order {@link Order#SHORTEST} a long request may wait as long as shorter ones
@@ -81,8 +84,14 @@ final class McsfScheduler implements Scheduler {
   private static final Comparator<Node> BY_LENGTH =
       Comparator.<Node>comparingInt(n -> n.outputTokens).thenComparing(BY_ARRIVAL);
 
+  /** Admissions that the pace lets in at once after a lull. */
+  private static final int BURST = 8;
+
   private final KvCapacity memory;
   private final int maxTokens;
+  private final double pace;
+  private final boolean workKnown;
+  private final AdmissionPacer pacer = new AdmissionPacer(BURST);
   private final TreeSet<Node> waiting;
 
   /** By the iteration in which they end. */
@@ -104,10 +113,23 @@ final class McsfScheduler implements Scheduler {
   private int witnessTokens;
 
   private long arrivals;
+  private double arrivedWork;
 
-  McsfScheduler(KvCapacity memory, BatchLimits limits, Order order) {
+  /**
+   * @param pace admissions an iteration, relative to {@code C / W}, which fill the pool in the
+   *     fluid equilibrium; 0 for no pace
+   * @param work {@code W}, mean token-iterations of a request; if empty, the mean of those that
+   *     have arrived
+   */
+  McsfScheduler(
+      KvCapacity memory, BatchLimits limits, Order order, double pace, OptionalDouble work) {
     this.memory = memory;
     this.maxTokens = limits.maxTokens();
+    this.pace = pace;
+    this.workKnown = work.isPresent();
+    if (workKnown) {
+      setPace(work.getAsDouble());
+    }
     this.waiting = new TreeSet<>(order == Order.ARRIVAL ? BY_ARRIVAL : BY_LENGTH);
     this.residents = new Node[limits.maxSequences()];
     this.usedAtEnd = new long[limits.maxSequences()];
@@ -123,6 +145,16 @@ final class McsfScheduler implements Scheduler {
     Node node = new Node(request, arrivals++, outputTokens);
     request.setSchedulerState(node);
     waiting.add(node);
+    if (!workKnown) {
+      arrivedWork += (outputTokens + 1.0) * (request.promptTokens() + outputTokens / 2.0);
+      setPace(arrivedWork / arrivals);
+    }
+  }
+
+  private void setPace(double work) {
+    if (pace > 0) {
+      pacer.setPace(pace * memory.tokens() / work);
+    }
   }
 
   @Override
@@ -192,6 +224,7 @@ final class McsfScheduler implements Scheduler {
   }
 
   private void admit(IterationPlan plan) {
+    pacer.tick();
     while (!waiting.isEmpty()) {
       Node node = waiting.first();
       HoldReason reason = obstacle(plan, node);
@@ -200,6 +233,7 @@ final class McsfScheduler implements Scheduler {
         return;
       }
       waiting.remove(node);
+      pacer.admitted();
       addResident(node);
       if (node.prefillEnd > iteration) {
         partial = node;
@@ -219,7 +253,7 @@ final class McsfScheduler implements Scheduler {
     }
     node.completePrefillIn(prefillEnd(node.request.promptTokens(), plan.remainingTokens()));
     if (fits(node)) {
-      return null;
+      return residentCount == 0 || pacer.allows(1) ? null : HoldReason.PACING;
     }
     return memory.blocksFor(node.request.promptTokens()) > plan.freeBlocks()
         ? HoldReason.MEMORY

@@ -7,13 +7,16 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.HoldReason;
 import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.Request;
 import dev.weir.scheduling.RequestState;
+import dev.weir.scheduling.Workload;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Random;
 import net.jqwik.api.EdgeCasesMode;
 import net.jqwik.api.ForAll;
@@ -32,7 +35,11 @@ class McsfSchedulerTest {
   }
 
   private static McsfScheduler scheduler(SteppedLoad load, McsfScheduler.Order order) {
-    return new McsfScheduler(load.memory(), load.limits(), order);
+    return scheduler(load, order, 0);
+  }
+
+  private static McsfScheduler scheduler(SteppedLoad load, McsfScheduler.Order order, double pace) {
+    return new McsfScheduler(load.memory(), load.limits(), order, pace, OptionalDouble.empty());
   }
 
   @Test
@@ -179,6 +186,59 @@ class McsfSchedulerTest {
   }
 
   @Test
+  void aPaceSpreadsAdmissionsAfterABurst() {
+    // W = (9 + 1) * (5.5 + 9 / 2) = 100 and C = 400: 4 requests an iteration fill the pool; of
+    // these an eighth. In the first iteration 8 enter, then one in every second.
+    KvCapacity memory = new KvCapacity(400, 1, 0);
+    Workload workload = new Workload(1, LengthHistogram.of(5, 6), LengthHistogram.of(9));
+    Stepper s =
+        Stepper.of(
+            "mcsf",
+            memory,
+            new BatchLimits(100, 1000),
+            Preemption.RECOMPUTE,
+            Optional.of(workload),
+            Map.of("pace", "0.125"));
+    List<Request> requests = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      requests.add(s.arrive(1, 20, 20));
+    }
+    int[] resident = new int[6];
+    for (int i = 0; i < resident.length; i++) {
+      s.plan();
+      assertThat(s.plan.holdReason(0)).isEqualTo(HoldReason.PACING);
+      resident[i] = s.plan.size();
+      s.plan.commit();
+    }
+    assertThat(resident).containsExactly(8, 8, 9, 9, 10, 10);
+    // Nobody waits for the pace when nothing runs.
+    requests.stream().limit(10).forEach(s::end);
+    s.plan();
+    assertThat(s.scheduled()).containsExactly(requests.get(10));
+  }
+
+  @Test
+  void withoutAWorkloadThePaceFollowsTheLengthsOfThoseThatArrived() {
+    // 400 / ((9 + 1) * (5 + 9 / 2)) = 4.2 an iteration.
+    Stepper s =
+        Stepper.of(
+            "mcsf",
+            new KvCapacity(400, 1, 0),
+            new BatchLimits(100, 1000),
+            Preemption.RECOMPUTE,
+            Optional.empty(),
+            Map.of("pace", "1"));
+    for (int i = 0; i < 20; i++) {
+      s.arrive(5, 50, 9);
+    }
+    s.plan();
+    assertThat(s.plan.size()).isEqualTo(8);
+    s.plan.commit();
+    s.plan();
+    assertThat(s.plan.size()).isEqualTo(12);
+  }
+
+  @Test
   void takesTheDeclaredLengthWhenTheTrueOneIsUnknown() {
     Stepper s = stepper(12, 8, 100);
     Request first = s.arrive(4, 5);
@@ -213,7 +273,8 @@ class McsfSchedulerTest {
   void neverEvictsAndNeverStalls(@ForAll long seed, @ForAll McsfScheduler.Order order) {
     Random random = new Random(seed);
     SteppedLoad load = SteppedLoad.random(random).withCancellations(random);
-    load.run(scheduler(load, order), alive -> {}, () -> random.nextInt(10) == 0);
+    double pace = random.nextBoolean() ? 0 : 2 * random.nextDouble();
+    load.run(scheduler(load, order, pace), alive -> {}, () -> random.nextInt(10) == 0);
   }
 
   /** If nobody else were admitted, the requests resident now would fit to the end. */
