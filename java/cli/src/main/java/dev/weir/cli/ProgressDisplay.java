@@ -77,6 +77,13 @@ final class ProgressDisplay implements AutoCloseable {
     };
   }
 
+  /** So many units of work there are, as is known now. */
+  void expect(long total) {
+    if (bar != null) {
+      bar.maxHint(total);
+    }
+  }
+
   /** Adds units of finished work. */
   void add(long units) {
     if (bar != null) {

@@ -29,6 +29,7 @@ import picocli.CommandLine.ScopeType;
       BenchCommand.class,
       SimulateCommand.class,
       PlanCommand.class,
+      ExperimentCommand.class,
       InfoCommand.class,
       DemoCommand.class
     },
@@ -39,6 +40,7 @@ import picocli.CommandLine.ScopeType;
       "  weir bench --model models/stories260K --scheduler fcfs,nested-wait --html bench.html",
       "  weir simulate --requests 5000 --arrivals poisson:10 --scheduler fcfs,sarathi,nested-wait",
       "  weir plan --device a100-80gb --rate 5",
+      "  weir experiment stability --quick",
       "  weir info --model models/stories260K",
       "",
       "'weir COMMAND --help' explains a command."

@@ -2,6 +2,7 @@ package dev.weir.simulation.experiment;
 
 import dev.weir.simulation.ArrivalList;
 import dev.weir.simulation.LengthDistribution;
+import dev.weir.simulation.Trace;
 import dev.weir.simulation.TraceException;
 import dev.weir.simulation.TraceReader;
 import java.io.IOException;
@@ -17,9 +18,10 @@ import java.util.zip.GZIPInputStream;
  *
  * @param lmsys lengths of LMSYS-Chat-1M, or what stands in for them; {@link RequestLengths#name}
  *     says which, and has to stand wherever figures depend on them
+ * @param lmsysBadRows rows of the file that were left out, such as those with an empty output
  * @param conversation the Azure conversation trace with its times
  */
-public record ExperimentData(RequestLengths lmsys, ArrivalList conversation) {
+public record ExperimentData(RequestLengths lmsys, int lmsysBadRows, ArrivalList conversation) {
   /** Name of the real lengths. */
   public static final String LMSYS = "LMSYS lengths";
 
@@ -34,7 +36,7 @@ public record ExperimentData(RequestLengths lmsys, ArrivalList conversation) {
 
   /** With the stand-in of {@link #lmsysStandIn}. */
   public static ExperimentData shipped() {
-    return new ExperimentData(lmsysStandIn(), conversationTrace());
+    return new ExperimentData(lmsysStandIn(), 0, conversationTrace());
   }
 
   /**
@@ -43,8 +45,9 @@ public record ExperimentData(RequestLengths lmsys, ArrivalList conversation) {
    * @throws TraceException if it cannot be read
    */
   public static ExperimentData withLmsys(Path file) throws TraceException {
+    Trace trace = TraceReader.read(file);
     return new ExperimentData(
-        RequestLengths.of(LMSYS, TraceReader.read(file).workload()), conversationTrace());
+        RequestLengths.of(LMSYS, trace.workload()), trace.badRows().size(), conversationTrace());
   }
 
   /**

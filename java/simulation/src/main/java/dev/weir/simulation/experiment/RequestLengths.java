@@ -24,6 +24,9 @@ public final class RequestLengths {
   private final String name;
   private final int[] promptTokens;
   private final int[] outputTokens;
+  private final LengthHistogram promptHistogram;
+  private final LengthHistogram outputHistogram;
+  private final double work;
 
   private RequestLengths(String name, int[] promptTokens, int[] outputTokens) {
     if (promptTokens.length == 0) {
@@ -32,6 +35,13 @@ public final class RequestLengths {
     this.name = name;
     this.promptTokens = promptTokens;
     this.outputTokens = outputTokens;
+    promptHistogram = LengthHistogram.of(promptTokens);
+    outputHistogram = LengthHistogram.of(outputTokens);
+    double sum = 0;
+    for (int i = 0; i < promptTokens.length; i++) {
+      sum += (outputTokens[i] + 1.0) * (promptTokens[i] + outputTokens[i] / 2.0);
+    }
+    work = sum / promptTokens.length;
   }
 
   /** The lengths of a workload. */
@@ -91,6 +101,11 @@ public final class RequestLengths {
     return name;
   }
 
+  /** The same under another name. */
+  public RequestLengths named(String other) {
+    return new RequestLengths(other, promptTokens, outputTokens);
+  }
+
   /** Number of rows. */
   public int size() {
     return promptTokens.length;
@@ -98,22 +113,22 @@ public final class RequestLengths {
 
   /** Mean prompt in tokens. */
   public double meanPromptTokens() {
-    return IntStream.of(promptTokens).average().orElseThrow();
+    return promptHistogram.mean();
   }
 
   /** Mean output in tokens. */
   public double meanOutputTokens() {
-    return IntStream.of(outputTokens).average().orElseThrow();
+    return outputHistogram.mean();
   }
 
   /** The longest output. */
   public int maxOutputTokens() {
-    return IntStream.of(outputTokens).max().orElseThrow();
+    return outputHistogram.max();
   }
 
   /** The longest prompt. */
   public int maxPromptTokens() {
-    return IntStream.of(promptTokens).max().orElseThrow();
+    return promptHistogram.max();
   }
 
   /**
@@ -121,11 +136,7 @@ public final class RequestLengths {
    * (section 2 of scheduling.md, arXiv 2504.11320).
    */
   public double work() {
-    double sum = 0;
-    for (int i = 0; i < size(); i++) {
-      sum += (outputTokens[i] + 1.0) * (promptTokens[i] + outputTokens[i] / 2.0);
-    }
-    return sum / size();
+    return work;
   }
 
   /**
@@ -134,8 +145,7 @@ public final class RequestLengths {
    * @param arrivalRate requests a second
    */
   public Workload workload(double arrivalRate) {
-    return new Workload(
-        arrivalRate, LengthHistogram.of(promptTokens), LengthHistogram.of(outputTokens));
+    return new Workload(arrivalRate, promptHistogram, outputHistogram);
   }
 
   /**

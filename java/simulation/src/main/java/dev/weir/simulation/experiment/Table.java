@@ -12,9 +12,15 @@ import java.util.List;
  * @param note what a reader must know, possibly empty
  * @param columns at least one
  * @param rows each with a cell for each column
+ * @param detail whether it is for looking something up: in the files, but not printed
  */
 public record Table(
-    String id, String title, String note, List<Column> columns, List<List<Cell>> rows) {
+    String id,
+    String title,
+    String note,
+    List<Column> columns,
+    List<List<Cell>> rows,
+    boolean detail) {
   /** Copies the lists and checks that every row is complete. */
   public Table {
     columns = List.copyOf(columns);
@@ -37,6 +43,7 @@ public record Table(
     private final String id;
     private final String title;
     private String note = "";
+    private boolean detail;
     private final List<Column> columns = new ArrayList<>();
     private final List<List<Cell>> rows = new ArrayList<>();
 
@@ -48,6 +55,12 @@ public record Table(
     /** What a reader must know. */
     public Builder note(String text) {
       note = text;
+      return this;
+    }
+
+    /** For looking something up: in the files, but not printed. */
+    public Builder detail() {
+      detail = true;
       return this;
     }
 
@@ -70,7 +83,7 @@ public record Table(
 
     /** The table. */
     public Table build() {
-      return new Table(id, title, note, columns, rows);
+      return new Table(id, title, note, columns, rows, detail);
     }
   }
 }

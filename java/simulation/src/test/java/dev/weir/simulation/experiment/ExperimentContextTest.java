@@ -14,6 +14,7 @@ class ExperimentContextTest {
   private static final ExperimentData DATA =
       new ExperimentData(
           RequestLengths.fixed("fixed", 5, 5),
+          0,
           new ArrivalList("one", List.of(new Arrival(0, 1, 1))));
 
   private static ExperimentContext context(int threads) {
