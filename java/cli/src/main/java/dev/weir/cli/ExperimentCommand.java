@@ -67,7 +67,9 @@ final class ExperimentCommand implements Callable<Integer> {
       names = "--seeds",
       paramLabel = "N",
       description =
-          "Independent repetitions, from which confidence intervals follow (default: " + SEEDS + ").")
+          "Independent repetitions, from which confidence intervals follow (default: "
+              + SEEDS
+              + ").")
   private Integer seeds;
 
   @Option(
@@ -154,8 +156,7 @@ final class ExperimentCommand implements Callable<Integer> {
   }
 
   private static void list(PrintWriter writer) {
-    int width =
-        Experiments.all().stream().mapToInt(each -> each.name().length()).max().orElse(0);
+    int width = Experiments.all().stream().mapToInt(each -> each.name().length()).max().orElse(0);
     for (Experiment experiment : Experiments.all()) {
       writer.printf(
           Locale.ROOT, "%-" + width + "s  %s%n", experiment.name(), experiment.description());
@@ -208,8 +209,7 @@ final class ExperimentCommand implements Callable<Integer> {
 
   private ExperimentResult run(
       Experiment experiment, ExperimentData data, int repetitions, double length, int workers) {
-    try (ProgressDisplay display =
-        ProgressDisplay.start(experiment.name(), 0, "simulations")) {
+    try (ProgressDisplay display = ProgressDisplay.start(experiment.name(), 0, "simulations")) {
       AtomicLong planned = new AtomicLong();
       Progress progress =
           new Progress() {
@@ -223,8 +223,7 @@ final class ExperimentCommand implements Callable<Integer> {
               display.add(simulations);
             }
           };
-      return experiment.run(
-          new ExperimentContext(repetitions, length, data, workers, progress));
+      return experiment.run(new ExperimentContext(repetitions, length, data, workers, progress));
     }
   }
 
@@ -233,8 +232,12 @@ final class ExperimentCommand implements Callable<Integer> {
     if (goals.isEmpty()) {
       return;
     }
-    writer.println("Summary: " + goals.stream().filter(Goal::met).count() + " of " + goals.size()
-        + " goals met");
+    writer.println(
+        "Summary: "
+            + goals.stream().filter(Goal::met).count()
+            + " of "
+            + goals.size()
+            + " goals met");
     writer.println(ExperimentText.goals(results));
   }
 }

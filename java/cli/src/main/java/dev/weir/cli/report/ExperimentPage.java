@@ -21,7 +21,8 @@ public final class ExperimentPage {
    */
   public static String render(List<ExperimentResult> results, List<Fact> facts) {
     long goals = results.stream().mapToLong(result -> result.goals().size()).sum();
-    long met = results.stream().flatMap(result -> result.goals().stream()).filter(Goal::met).count();
+    long met =
+        results.stream().flatMap(result -> result.goals().stream()).filter(Goal::met).count();
     return HtmlPage.render(
         "experiments.html",
         new Page(
@@ -141,12 +142,7 @@ public final class ExperimentPage {
       List<List<String>> rows) {}
 
   private record Chart(
-      String title,
-      String note,
-      Plot.Axis x,
-      Plot.Axis y,
-      List<Line> series,
-      List<Rule> markers) {}
+      String title, String note, Plot.Axis x, Plot.Axis y, List<Line> series, List<Rule> markers) {}
 
   private record Line(String name, boolean joined, List<Double[]> points) {}
 

@@ -120,8 +120,7 @@ public final class ExperimentText {
       return number(estimate.mean());
     }
     int decimals =
-        Math.clamp(
-            SIGNIFICANT_DIGITS - 1 - (long) Math.floor(Math.log10(half)), 0, MOST_DECIMALS);
+        Math.clamp(SIGNIFICANT_DIGITS - 1 - (long) Math.floor(Math.log10(half)), 0, MOST_DECIMALS);
     String format = "%,." + decimals + "f";
     return String.format(Locale.ROOT, format + " ± " + format, estimate.mean(), half);
   }

@@ -4,7 +4,7 @@ import java.util.List;
 
 /** The experiments that there are. */
 public final class Experiments {
-  private static final List<Experiment> ALL = List.of();
+  private static final List<Experiment> ALL = List.of(new StabilityExperiment());
 
   private Experiments() {}
 

@@ -6,6 +6,7 @@ import dev.weir.simulation.Arrival;
 import dev.weir.simulation.ArrivalList;
 import dev.weir.simulation.ArrivalProcess;
 import dev.weir.simulation.LengthDistribution;
+import dev.weir.simulation.capacity.LengthMoments;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -26,7 +27,7 @@ public final class RequestLengths {
   private final int[] outputTokens;
   private final LengthHistogram promptHistogram;
   private final LengthHistogram outputHistogram;
-  private final double work;
+  private final LengthMoments moments;
 
   private RequestLengths(String name, int[] promptTokens, int[] outputTokens) {
     if (promptTokens.length == 0) {
@@ -37,11 +38,7 @@ public final class RequestLengths {
     this.outputTokens = outputTokens;
     promptHistogram = LengthHistogram.of(promptTokens);
     outputHistogram = LengthHistogram.of(outputTokens);
-    double sum = 0;
-    for (int i = 0; i < promptTokens.length; i++) {
-      sum += (outputTokens[i] + 1.0) * (promptTokens[i] + outputTokens[i] / 2.0);
-    }
-    work = sum / promptTokens.length;
+    moments = LengthMoments.of(promptTokens, outputTokens);
   }
 
   /** The lengths of a workload. */
@@ -136,7 +133,12 @@ public final class RequestLengths {
    * (section 2 of scheduling.md, arXiv 2504.11320).
    */
   public double work() {
-    return work;
+    return moments.work();
+  }
+
+  /** What the fluid model needs to know. */
+  public LengthMoments moments() {
+    return moments;
   }
 
   /**

@@ -25,7 +25,9 @@ import java.util.OptionalInt;
 public record ServingSetup(
     RequestLengths lengths, KvCapacity memory, BatchLimits limits, IterationTime time) {
 
-  /** What the fluid model says: {@code mu}, what limits it, and the line that schedulers plan with. */
+  /**
+   * What the fluid model says: {@code mu}, what limits it, and the line that schedulers plan with.
+   */
   public StableRegion region() {
     return StableRegion.of(time, lengths.moments(), memory, limits);
   }

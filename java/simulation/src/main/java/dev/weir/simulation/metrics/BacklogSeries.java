@@ -83,7 +83,8 @@ public final class BacklogSeries {
     double quantile =
         new TDistribution(BacklogTrend.BATCHES - 2)
             .inverseCumulativeProbability(BacklogTrend.CONFIDENCE);
-    return Optional.of(new BacklogTrend(mean, slope, error, slope > quantile * error));
+    return Optional.of(
+        new BacklogTrend(until - half, mean, slope, error, slope > quantile * error));
   }
 
   private double area(double[] areaBefore, double time) {

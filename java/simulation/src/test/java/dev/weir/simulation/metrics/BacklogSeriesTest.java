@@ -49,7 +49,21 @@ class BacklogSeriesTest {
     assertThat(trend.growth()).isCloseTo(10, withPercentage(1));
     assertThat(trend.significant()).isTrue();
     assertThat(trend.stable(100)).isFalse();
+    // 200 in 20 s, three deviations of the mean of 95 are 29.
+    assertThat(trend.seconds()).isEqualTo(20);
     assertThat(trend.stable(2000)).isTrue();
+  }
+
+  @Test
+  void growthThatAPoissonNumberExplainsIsNone() {
+    int[] values = new int[20];
+    for (int i = 0; i < 20; i++) {
+      values[i] = 90 + i;
+    }
+    BacklogTrend trend = trend(values);
+    assertThat(trend.significant()).isTrue();
+    assertThat(trend.growth()).isCloseTo(1, withPercentage(1));
+    assertThat(trend.stable(1)).isTrue();
   }
 
   @Test
