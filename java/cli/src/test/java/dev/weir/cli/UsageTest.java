@@ -15,8 +15,7 @@ class UsageTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {"generate", "bench", "simulate", "plan", "experiment", "info", "demo"})
+  @ValueSource(strings = {"generate", "bench", "simulate", "plan", "experiment", "info", "demo"})
   void everyCommandExplainsItself(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertThat(run.status()).isZero();
