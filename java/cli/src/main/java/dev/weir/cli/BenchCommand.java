@@ -24,10 +24,7 @@ import dev.weir.simulation.TraceReader;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.random.RandomGenerator;
@@ -60,8 +57,7 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  weir bench --model models/stories260K --requests 200 --prompt-tokens uniform:8-64 \\",
-      "      --output-tokens exponential:100 --rate 50 --scheduler fcfs,nested-wait --kv-blocks"
-          + " 256",
+      "      --output-tokens exponential:100 --rate 50 --scheduler fcfs,weir --kv-blocks" + " 256",
       "  weir bench --model DIR --trace AzureLLMInferenceTrace_conv.csv --requests 500 --json"
     })
 final class BenchCommand implements Callable<Integer> {
@@ -79,17 +75,7 @@ final class BenchCommand implements Callable<Integer> {
       description = "Folder with config.json and *.safetensors.")
   private Path model;
 
-  @Option(
-      names = "--scheduler",
-      split = ",",
-      paramLabel = "NAME,...",
-      hideParamSyntax = true,
-      defaultValue = "fcfs,nested-wait",
-      description =
-          "Schedulers to compare, separated by commas; see 'weir info' (default:"
-              + " ${DEFAULT-VALUE}). With several, NAME.SETTING=VALUE in --scheduler-option sets"
-              + " something for one of them.")
-  private List<String> schedulers;
+  @Mixin private SchedulerArguments schedulers;
 
   @Option(
       names = "--requests",
@@ -223,7 +209,7 @@ final class BenchCommand implements Callable<Integer> {
             true);
     List<ReportedRun> runs =
         comparison.run(
-            schedulers,
+            schedulers.names(),
             rounds,
             fitting.arrivals().stream().mapToLong(Arrival::outputTokens).sum(),
             !noProgress);
@@ -245,8 +231,7 @@ final class BenchCommand implements Callable<Integer> {
             iterationCost,
             cost == null ? calibration.fit() : null,
             engineArguments.preemption(),
-            engineArguments.maxSequences(),
-            engineArguments.maxBatchTokens(),
+            engineArguments.limits(),
             runs);
     PrintWriter out = spec.commandLine().getOut();
     out.println(json ? Json.line(summary.json()) : summary.text());
@@ -271,22 +256,7 @@ final class BenchCommand implements Callable<Integer> {
     if (arrivals.rate != null) {
       check.positive("--rate", arrivals.rate);
     }
-    schedulers.forEach(check::scheduler);
-    if (Set.copyOf(schedulers).size() < schedulers.size()) {
-      throw check.refused("--scheduler names one twice: " + schedulers);
-    }
-    for (String name : engineArguments.schedulerOptions().keySet()) {
-      int dot = name.indexOf('.');
-      if (dot >= 0 && !schedulers.contains(name.substring(0, dot))) {
-        throw check.refused(
-            "--scheduler-option "
-                + name
-                + ": '"
-                + name.substring(0, dot)
-                + "' is none of the schedulers to compare, "
-                + schedulers);
-      }
-    }
+    schedulers.check(check);
     engineArguments.check(check);
     if (cost != null) {
       if (cost.length != 2) {
@@ -439,22 +409,10 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private EngineOptions.Builder options(String scheduler) {
-    Map<String, String> settings = new LinkedHashMap<>();
-    engineArguments
-        .schedulerOptions()
-        .forEach(
-            (name, value) -> {
-              int dot = name.indexOf('.');
-              if (dot < 0 && schedulers.contains(scheduler)) {
-                settings.put(name, value);
-              } else if (name.substring(0, Math.max(0, dot)).equals(scheduler)) {
-                settings.put(name.substring(dot + 1), value);
-              }
-            });
     return engineArguments
         .builder(model)
         .scheduler(scheduler)
-        .schedulerOptions(settings)
+        .schedulerOptions(schedulers.settings(scheduler))
         .queueCapacity(Integer.MAX_VALUE)
         .maxTopLogProbabilities(0);
   }

@@ -8,6 +8,7 @@ import dev.weir.cli.report.Report;
 import dev.weir.cli.report.ReportedRun;
 import dev.weir.runtime.DeviceInfo;
 import dev.weir.runtime.ModelInfo;
+import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Preemption;
@@ -40,8 +41,7 @@ import java.util.stream.Collectors;
  * @param cost what they were told about the time of an iteration
  * @param fit the measurement behind {@code cost}; null if the user gave it
  * @param preemption what eviction does
- * @param maxSequences sequences in an iteration
- * @param maxBatchTokens tokens in an iteration
+ * @param limits the size of an iteration
  * @param runs one for each scheduler
  */
 record BenchSummary(
@@ -60,25 +60,16 @@ record BenchSummary(
     IterationCost cost,
     CostFit fit,
     Preemption preemption,
-    int maxSequences,
-    int maxBatchTokens,
+    BatchLimits limits,
     List<ReportedRun> runs) {
 
   /** The facts and the table. */
   String text() {
-    List<Fact> facts = facts();
-    int width = facts.stream().mapToInt(fact -> fact.label().length()).max().orElse(0);
-    String head =
-        facts.stream()
-            .map(fact -> String.format("%-" + width + "s  %s%n", fact.label(), fact.value()))
-            .collect(Collectors.joining());
-    return head + System.lineSeparator() + table();
-  }
-
-  private String table() {
-    return MetricsTable.render(
-        runs.stream().map(run -> run.result().scheduler()).toList(),
-        runs.stream().map(ReportedRun::metrics).toList());
+    return FactText.above(
+        facts(),
+        MetricsTable.render(
+            runs.stream().map(run -> run.result().scheduler()).toList(),
+            runs.stream().map(ReportedRun::metrics).toList()));
   }
 
   private List<Fact> facts() {
@@ -88,12 +79,7 @@ record BenchSummary(
     facts.add(
         new Fact(
             "KV pool",
-            Format.count(memory.blocks())
-                + " blocks of "
-                + memory.blockSize()
-                + " tokens = "
-                + Format.count(memory.tokens())
-                + " tokens"
+            FactText.pool(memory)
                 + (memory.swapBlocks() == 0
                     ? ""
                     : ", swap space " + Format.count(memory.swapBlocks()) + " blocks")
@@ -103,9 +89,9 @@ record BenchSummary(
         new Fact(
             "iterations",
             "at most "
-                + Format.count(maxSequences)
+                + Format.count(limits.maxSequences())
                 + " sequences and "
-                + Format.count(maxBatchTokens)
+                + Format.count(limits.maxTokens())
                 + " tokens"));
     facts.add(
         new Fact(
@@ -185,8 +171,8 @@ record BenchSummary(
             overlongSkipped),
         new JsonPool(
             memory.blocks(), memory.blockSize(), memory.tokens(), memory.swapBlocks(), preemption),
-        maxSequences,
-        maxBatchTokens,
+        limits.maxSequences(),
+        limits.maxTokens(),
         rounds,
         new JsonPlan(
             planned.arrivalRate(),

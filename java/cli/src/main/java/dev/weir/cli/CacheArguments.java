@@ -1,29 +1,15 @@
 package dev.weir.cli;
 
 import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Options that size the KV pool. */
 final class CacheArguments {
-  /** {@code WEIR_MAX_BLOCK_SIZE}. */
-  private static final int MAX_BLOCK_SIZE = 1024;
-
   @ArgGroup(exclusive = true)
   private Capacity capacity = new Capacity();
 
-  @Option(
-      names = "--block-size",
-      paramLabel = "TOKENS",
-      defaultValue = "16",
-      description = "Tokens of a KV block (default: ${DEFAULT-VALUE}).")
-  private int blockSize;
-
-  @Option(
-      names = "--swap-blocks",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Blocks of host memory for swapped requests (default: ${DEFAULT-VALUE}).")
-  private long swapBlocks;
+  @Mixin private BlockArguments blocks;
 
   private static final class Capacity {
     @Option(
@@ -43,15 +29,13 @@ final class CacheArguments {
 
   /** Refuses sizes that no model and no device can have. */
   void check(OptionCheck check) {
-    check.within("--block-size", blockSize, 1, MAX_BLOCK_SIZE);
-    long most = Long.MAX_VALUE / blockSize;
+    blocks.check(check);
     if (capacity.blocks != null) {
-      check.within("--kv-blocks", capacity.blocks, 1, most);
+      check.within("--kv-blocks", capacity.blocks, 1, blocks.mostBlocks());
     }
     if (capacity.bytes != null) {
       check.atLeast("--kv-bytes", capacity.bytes, 1);
     }
-    check.within("--swap-blocks", swapBlocks, 0, most);
   }
 
   /**
@@ -62,11 +46,11 @@ final class CacheArguments {
    */
   long tokens(long bytesPerToken) {
     if (capacity.blocks != null) {
-      return capacity.blocks * blockSize;
+      return capacity.blocks * blocks.size();
     }
     return capacity.bytes == null
         ? Long.MAX_VALUE
-        : capacity.bytes / (bytesPerToken * blockSize) * blockSize;
+        : capacity.bytes / (bytesPerToken * blocks.size()) * blocks.size();
   }
 
   /** Null if not given. */
@@ -80,10 +64,10 @@ final class CacheArguments {
   }
 
   int blockSize() {
-    return blockSize;
+    return blocks.size();
   }
 
   long swapBlocks() {
-    return swapBlocks;
+    return blocks.swapBlocks();
   }
 }

@@ -5,10 +5,9 @@ import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
 import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.DeviceOptions;
+import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.Preemption;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
@@ -34,45 +33,16 @@ final class EngineArguments {
   @Mixin private WeightsArguments weights;
   @Mixin private CacheArguments cache;
 
-  @Option(
-      names = "--scheduler-option",
-      paramLabel = "NAME=VALUE",
-      description = "Setting of the scheduler; can be given several times.")
-  private Map<String, String> schedulerOptions = new LinkedHashMap<>();
-
-  @Option(
-      names = "--preemption",
-      paramLabel = "HOW",
-      defaultValue = "recompute",
-      description =
-          "What happens to the KV blocks of an evicted request: recompute or swap (default:"
-              + " ${DEFAULT-VALUE}).")
-  private Preemption preemption;
-
-  @Option(
-      names = "--max-sequences",
-      paramLabel = "N",
-      defaultValue = "256",
-      description = "Sequences in one iteration (default: ${DEFAULT-VALUE}).")
-  private int maxSequences;
-
-  @Option(
-      names = "--max-batch-tokens",
-      paramLabel = "N",
-      defaultValue = "2048",
-      description = "Tokens in one iteration (default: ${DEFAULT-VALUE}).")
-  private int maxBatchTokens;
+  @Mixin private PreemptionArguments preemption;
+  @Mixin private BatchArguments batch;
 
   /** Refuses values that are wrong for every model, device and scheduler. */
   void check(OptionCheck check) {
     check.atLeast("--threads", threads, 0);
     check.atLeast("--layers", weights.layerLimit(), 0);
     cache.check(check);
-    check.atLeast("--max-sequences", maxSequences, 1);
-    check.atLeast("--max-batch-tokens", maxBatchTokens, 1);
-    if (preemption == Preemption.SWAP && cache.swapBlocks() == 0) {
-      throw check.refused("--preemption swap needs swap space: --swap-blocks is 0");
-    }
+    batch.check(check);
+    preemption.check(check, cache.swapBlocks());
   }
 
   /** Opens the device for a moment. */
@@ -90,20 +60,12 @@ final class EngineArguments {
     return weights;
   }
 
-  int maxSequences() {
-    return maxSequences;
-  }
-
-  int maxBatchTokens() {
-    return maxBatchTokens;
+  BatchLimits limits() {
+    return batch.limits();
   }
 
   Preemption preemption() {
-    return preemption;
-  }
-
-  Map<String, String> schedulerOptions() {
-    return schedulerOptions;
+    return preemption.preemption();
   }
 
   EngineOptions.Builder builder(Path model) {
@@ -113,10 +75,9 @@ final class EngineArguments {
             .threads(threads)
             .blockSize(cache.blockSize())
             .swapBlocks(cache.swapBlocks())
-            .schedulerOptions(schedulerOptions)
-            .preemption(preemption)
-            .maxSequences(maxSequences)
-            .maxBatchTokens(maxBatchTokens)
+            .preemption(preemption())
+            .maxSequences(limits().maxSequences())
+            .maxBatchTokens(limits().maxTokens())
             .layerLimit(weights.layerLimit());
     if (weights.randomWeights()) {
       builder.randomWeights(0);

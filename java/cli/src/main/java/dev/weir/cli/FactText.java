@@ -18,6 +18,11 @@ final class FactText {
         .collect(Collectors.joining());
   }
 
+  /** Facts, an empty line and a table. */
+  static String above(List<Fact> facts, String table) {
+    return lines(facts) + System.lineSeparator() + table;
+  }
+
   /** The size of a pool. */
   static String pool(KvCapacity memory) {
     return Format.count(memory.blocks())

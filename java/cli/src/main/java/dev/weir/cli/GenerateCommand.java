@@ -15,8 +15,10 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -171,6 +173,12 @@ final class GenerateCommand implements Callable<Integer> {
       description = "Scheduler; see 'weir info' (default: ${DEFAULT-VALUE}).")
   private String scheduler;
 
+  @Option(
+      names = "--scheduler-option",
+      paramLabel = "NAME=VALUE",
+      description = "Setting of the scheduler; can be given several times.")
+  private Map<String, String> schedulerOptions = new LinkedHashMap<>();
+
   @Mixin private EngineArguments engineArguments;
 
   @Override
@@ -238,6 +246,7 @@ final class GenerateCommand implements Callable<Integer> {
     return engineArguments
         .builder(model)
         .scheduler(scheduler)
+        .schedulerOptions(schedulerOptions)
         .maxTopLogProbabilities(logProbabilities == null ? 0 : logProbabilities)
         .build();
   }

@@ -12,7 +12,6 @@ import dev.weir.scheduling.fluid.NestedWaitThresholds;
 import dev.weir.simulation.IterationTime;
 import dev.weir.simulation.IterationTimes;
 import dev.weir.simulation.TraceException;
-import dev.weir.simulation.capacity.LengthMoments;
 import dev.weir.simulation.capacity.StableRegion;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -131,19 +130,7 @@ final class PlanCommand implements Callable<Integer> {
       description = "Tokens of a KV block (default: ${DEFAULT-VALUE}).")
   private int blockSize;
 
-  @Option(
-      names = {"--max-sequences", "--batch-cap"},
-      paramLabel = "N",
-      defaultValue = "256",
-      description = "Sequences in one iteration (default: ${DEFAULT-VALUE}).")
-  private int maxSequences;
-
-  @Option(
-      names = "--max-batch-tokens",
-      paramLabel = "N",
-      defaultValue = "2048",
-      description = "Tokens in one iteration (default: ${DEFAULT-VALUE}).")
-  private int maxBatchTokens;
+  @Mixin private BatchArguments batch;
 
   @Option(
       names = "--iteration-time",
@@ -243,8 +230,7 @@ final class PlanCommand implements Callable<Integer> {
     check.share("--memory-utilization", utilization);
     check.share("--roofline-share", rooflineShare);
     check.atLeast("--block-size", blockSize, 1);
-    check.atLeast("--max-sequences", maxSequences, 1);
-    check.atLeast("--max-batch-tokens", maxBatchTokens, 1);
+    batch.check(check);
     if (rate != null) {
       check.positive("--rate", rate);
     }
@@ -283,11 +269,10 @@ final class PlanCommand implements Callable<Integer> {
             : Double.isFinite(load.rate())
                 ? OptionalDouble.of(load.rate())
                 : OptionalDouble.empty();
-    BatchLimits limits = new BatchLimits(maxSequences, maxBatchTokens);
+    BatchLimits limits = batch.limits();
     String timeName = iterationTime == null ? defaultTime(card) : iterationTime;
     IterationTime time = time(timeName, card, kv);
-    LengthMoments lengths = LengthMoments.of(load.promptTokens(), load.outputTokens());
-    StableRegion region = StableRegion.of(time, lengths, pool, limits);
+    StableRegion region = StableRegion.of(time, load.lengths(), pool, limits);
     Workload planned = load.workload(asked.orElseGet(region::sustainableRate));
     NestedWaitThresholds.Settings settings =
         new NestedWaitThresholds.Settings(
@@ -326,7 +311,8 @@ final class PlanCommand implements Callable<Integer> {
         utilization,
         card.weightBytes(weightFormat),
         activationReserve == null
-            ? card.activationBytes(weightFormat, maxBatchTokens, maxSequences)
+            ? card.activationBytes(
+                weightFormat, batch.limits().maxTokens(), batch.limits().maxSequences())
             : activationReserve,
         card.kvBytesPerToken(kv) * blockSize);
   }

@@ -3,6 +3,7 @@ package dev.weir.cli;
 import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.RequestClass;
 import dev.weir.scheduling.Workload;
+import dev.weir.simulation.capacity.LengthMoments;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -34,6 +35,10 @@ record PlannedLoad(
         lookedAt - fitting.length,
         lookedAt,
         longest);
+  }
+
+  LengthMoments lengths() {
+    return LengthMoments.of(promptTokens, outputTokens);
   }
 
   /**

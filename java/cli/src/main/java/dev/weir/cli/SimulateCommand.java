@@ -1,10 +1,7 @@
 package dev.weir.cli;
 
 import dev.weir.scheduling.BatchLimits;
-import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
-import dev.weir.scheduling.LengthHistogram;
-import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerOptions;
 import dev.weir.scheduling.Workload;
@@ -21,6 +18,7 @@ import dev.weir.simulation.SimulationResult;
 import dev.weir.simulation.SimulationSemantics;
 import dev.weir.simulation.StalledException;
 import dev.weir.simulation.TraceException;
+import dev.weir.simulation.capacity.StableRegion;
 import dev.weir.simulation.metrics.Metrics;
 import dev.weir.simulation.metrics.SimulationMetrics;
 import java.io.IOException;
@@ -34,7 +32,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -55,14 +52,14 @@ import picocli.CommandLine.Spec;
       "",
       "Runs one or several schedulers over a trace or a synthetic load, with a model of how long an"
           + " iteration takes, and prints what a benchmark would have measured. The same arguments"
-          + " give the same output. Several schedulers run in parallel.",
+          + " give the same output. Several schedulers run in parallel. Swapping takes no time here.",
       ""
     },
     footer = {
       "",
       "Examples:",
       "  weir simulate --requests 5000 --arrivals poisson:10 --prompt-tokens lognormal:300,1 \\",
-      "      --output-tokens exponential:200 --scheduler fcfs,sarathi,nested-wait",
+      "      --output-tokens exponential:200 --scheduler fcfs,sarathi,weir",
       "  weir simulate --trace T.csv --scheduler vllm-v0 --semantics vidur --blocks 7424 \\",
       "      --batch-cap 128 --requests-out R.csv --iterations-out I.csv",
       "  weir simulate --batches B.csv --out O.csv"
@@ -76,24 +73,7 @@ final class SimulateCommand implements Callable<Integer> {
 
   @Mixin private WorkloadArguments workload;
 
-  @Option(
-      names = "--scheduler",
-      split = ",",
-      paramLabel = "NAME,...",
-      hideParamSyntax = true,
-      defaultValue = "fcfs,nested-wait",
-      description =
-          "Schedulers to compare, separated by commas; see 'weir info' (default:"
-              + " ${DEFAULT-VALUE}).")
-  private List<String> schedulers;
-
-  @Option(
-      names = "--scheduler-option",
-      paramLabel = "NAME=VALUE",
-      description =
-          "Setting of the scheduler; can be given several times. With several schedulers,"
-              + " NAME.SETTING=VALUE sets something for one of them.")
-  private Map<String, String> schedulerOptions = new LinkedHashMap<>();
+  @Mixin private SchedulerArguments schedulers;
 
   @Option(
       names = "--semantics",
@@ -119,42 +99,9 @@ final class SimulateCommand implements Callable<Integer> {
       description = "Blocks of the KV pool (default: ${DEFAULT-VALUE}).")
   private long blocks;
 
-  @Option(
-      names = "--block-size",
-      paramLabel = "N",
-      defaultValue = "16",
-      description = "Tokens a block (default: ${DEFAULT-VALUE}).")
-  private int blockSize;
-
-  @Option(
-      names = "--swap-blocks",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Blocks of host memory for swapped requests (default: ${DEFAULT-VALUE}).")
-  private long swapBlocks;
-
-  @Option(
-      names = "--preemption",
-      paramLabel = "HOW",
-      defaultValue = "recompute",
-      description =
-          "What happens to the KV blocks of an evicted request: recompute or swap, which takes no"
-              + " time here (default: ${DEFAULT-VALUE}).")
-  private Preemption preemption;
-
-  @Option(
-      names = {"--batch-cap", "--max-sequences"},
-      paramLabel = "N",
-      defaultValue = "256",
-      description = "Sequences in one iteration (default: ${DEFAULT-VALUE}).")
-  private int batchCap;
-
-  @Option(
-      names = "--max-batch-tokens",
-      paramLabel = "N",
-      description =
-          "Tokens in one iteration (default: 2048; with --semantics vidur there is no such limit).")
-  private Integer maxBatchTokens;
+  @Mixin private BlockArguments block;
+  @Mixin private PreemptionArguments preemption;
+  @Mixin private BatchArguments batch;
 
   @Option(
       names = "--chunk",
@@ -223,42 +170,21 @@ final class SimulateCommand implements Callable<Integer> {
     if ((batches == null) != (out == null)) {
       throw check.refused("--batches and --out go together");
     }
-    schedulers.forEach(check::scheduler);
-    if (Set.copyOf(schedulers).size() < schedulers.size()) {
-      throw check.refused("--scheduler names one twice: " + schedulers);
-    }
-    for (String scheduler : schedulers) {
+    schedulers.check(check);
+    for (String scheduler : schedulers.names()) {
       if (semantics == SimulationSemantics.VIDUR && !VIDUR_SCHEDULERS.contains(scheduler)) {
         throw check.refused(
             "--semantics vidur is for " + VIDUR_SCHEDULERS + ", not for '" + scheduler + "'");
       }
     }
-    for (String name : schedulerOptions.keySet()) {
-      int dot = name.indexOf('.');
-      if (dot >= 0 && !schedulers.contains(name.substring(0, dot))) {
-        throw check.refused(
-            "--scheduler-option "
-                + name
-                + ": '"
-                + name.substring(0, dot)
-                + "' is none of the schedulers to compare, "
-                + schedulers);
-      }
-    }
-    if (schedulers.size() > 1 && (requestsOut != null || iterationsOut != null)) {
+    if (schedulers.names().size() > 1 && (requestsOut != null || iterationsOut != null)) {
       throw check.refused(
-          "--requests-out and --iterations-out need one scheduler, not " + schedulers);
+          "--requests-out and --iterations-out need one scheduler, not " + schedulers.names());
     }
-    check.atLeast("--blocks", blocks, 1);
-    check.atLeast("--block-size", blockSize, 1);
-    check.atLeast("--swap-blocks", swapBlocks, 0);
-    check.atLeast("--batch-cap", batchCap, 1);
-    if (preemption == Preemption.SWAP && swapBlocks == 0) {
-      throw check.refused("--preemption swap needs swap space: --swap-blocks is 0");
-    }
-    if (maxBatchTokens != null) {
-      check.atLeast("--max-batch-tokens", maxBatchTokens, 1);
-    }
+    block.check(check);
+    check.within("--blocks", blocks, 1, block.mostBlocks());
+    preemption.check(check, block.swapBlocks());
+    batch.check(check);
     if (chunk != null) {
       check.atLeast("--chunk", chunk, 1);
     }
@@ -278,19 +204,18 @@ final class SimulateCommand implements Callable<Integer> {
 
   private void simulate(IterationTime time) throws IOException, TraceException, CliException {
     PrintWriter err = spec.commandLine().getErr();
-    KvCapacity memory = new KvCapacity(blocks, blockSize, swapBlocks);
+    KvCapacity memory = new KvCapacity(blocks, block.size(), block.swapBlocks());
     WorkloadFacts facts = workload.survey(err);
-    IterationCost cost = cost(time, facts, memory);
+    PlannedLoad load = PlannedLoad.of(facts, memory.tokens());
+    if (load.promptTokens().length == 0) {
+      load = PlannedLoad.of(facts, Long.MAX_VALUE);
+    }
+    StableRegion region = StableRegion.of(time, load.lengths(), memory, limits());
     Workload planned =
-        Comparison.workload(
-            facts.rate(),
-            LengthHistogram.of(facts.promptTokens()),
-            LengthHistogram.of(facts.outputTokens()),
-            cost,
-            memory);
+        load.workload(Double.isFinite(load.rate()) ? load.rate() : region.sustainableRate());
     List<SimulatedRun> runs =
-        schedulers.parallelStream()
-            .map(name -> simulate(name, time, config(name, memory, cost, planned)))
+        schedulers.names().parallelStream()
+            .map(name -> simulate(name, time, config(name, region, planned)))
             .toList();
     for (SimulatedRun run : runs) {
       err.printf(
@@ -303,47 +228,31 @@ final class SimulateCommand implements Callable<Integer> {
       run.refused().forEach(line -> err.println(run.scheduler() + ": refused " + line));
     }
     SimulationSummary summary =
-        new SimulationSummary(
-            facts, workload.seed(), iterationTime, cost, memory, semantics, batchCap, runs);
+        new SimulationSummary(facts, workload.seed(), iterationTime, region, semantics, runs);
     PrintWriter writer = spec.commandLine().getOut();
     writer.println(json ? Json.line(summary.json()) : summary.text());
   }
 
-  /** Planned with a full pool of average requests in the middle of their output. */
-  private IterationCost cost(IterationTime time, WorkloadFacts facts, KvCapacity memory) {
-    double context =
-        LengthHistogram.of(facts.promptTokens()).mean()
-            + LengthHistogram.of(facts.outputTokens()).mean() / 2;
-    int requests =
-        (int) Math.clamp(Math.floor(memory.tokens() / context), 2, Math.max(2, batchCap));
-    return IterationTimes.linearise(time, requests, (int) Math.max(1, context));
+  private BatchLimits limits() {
+    return semantics == SimulationSemantics.VIDUR
+        ? batch.limits(Integer.MAX_VALUE)
+        : batch.limits();
   }
 
-  private SchedulerConfig config(
-      String scheduler, KvCapacity memory, IterationCost cost, Workload planned) {
+  private SchedulerConfig config(String scheduler, StableRegion region, Workload planned) {
     Map<String, String> settings = new LinkedHashMap<>();
-    boolean vidur = semantics == SimulationSemantics.VIDUR;
-    if (vidur) {
+    if (semantics == SimulationSemantics.VIDUR) {
       settings.put("semantics", "vidur");
     }
     if (chunk != null && scheduler.equals("sarathi")) {
       settings.put("chunk", chunk.toString());
     }
-    schedulerOptions.forEach(
-        (name, value) -> {
-          int dot = name.indexOf('.');
-          if (dot < 0) {
-            settings.put(name, value);
-          } else if (name.substring(0, dot).equals(scheduler)) {
-            settings.put(name.substring(dot + 1), value);
-          }
-        });
-    int tokens = maxBatchTokens != null ? maxBatchTokens : vidur ? Integer.MAX_VALUE : 2048;
+    settings.putAll(schedulers.settings(scheduler));
     return new SchedulerConfig(
-        memory,
-        new BatchLimits(batchCap, tokens),
-        preemption,
-        cost,
+        region.memory(),
+        region.limits(),
+        preemption.preemption(),
+        region.cost(),
         Optional.of(planned),
         SchedulerOptions.of(settings));
   }

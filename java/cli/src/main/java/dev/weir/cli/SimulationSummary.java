@@ -3,14 +3,12 @@ package dev.weir.cli;
 import dev.weir.cli.report.Fact;
 import dev.weir.cli.report.Format;
 import dev.weir.cli.report.MetricsTable;
-import dev.weir.scheduling.IterationCost;
-import dev.weir.scheduling.KvCapacity;
 import dev.weir.simulation.SimulationSemantics;
+import dev.weir.simulation.capacity.StableRegion;
 import dev.weir.simulation.metrics.Metrics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
 
 /**
  * What {@code weir simulate} did, to be shown as text or JSON.
@@ -18,35 +16,25 @@ import java.util.stream.Collectors;
  * @param workload the load
  * @param seed seed of lengths and arrivals
  * @param iterationTime the model of the time of an iteration, as given
- * @param cost its linearisation, which planning schedulers were told
- * @param memory the KV pool
+ * @param region which load the pool carries; planning schedulers were told its line
  * @param semantics whose rules held
- * @param batchCap sequences in an iteration
  * @param runs one for each scheduler
  */
 record SimulationSummary(
     WorkloadFacts workload,
     long seed,
     String iterationTime,
-    IterationCost cost,
-    KvCapacity memory,
+    StableRegion region,
     SimulationSemantics semantics,
-    int batchCap,
     List<SimulatedRun> runs) {
 
   /** The facts and the table. */
   String text() {
-    List<Fact> facts = facts();
-    int width = facts.stream().mapToInt(fact -> fact.label().length()).max().orElse(0);
-    String head =
-        facts.stream()
-            .map(fact -> String.format("%-" + width + "s  %s%n", fact.label(), fact.value()))
-            .collect(Collectors.joining());
-    return head
-        + System.lineSeparator()
-        + MetricsTable.render(
+    return FactText.above(
+        facts(),
+        MetricsTable.render(
             runs.stream().map(SimulatedRun::scheduler).toList(),
-            runs.stream().map(SimulatedRun::metrics).toList());
+            runs.stream().map(SimulatedRun::metrics).toList()));
   }
 
   private List<Fact> facts() {
@@ -59,16 +47,11 @@ record SimulationSummary(
     }
     facts.add(new Fact("workload SHA-256", workload.sha256()));
     facts.add(new Fact("seed", Long.toString(seed)));
+    facts.add(new Fact("KV pool", FactText.pool(region.memory())));
     facts.add(
         new Fact(
-            "KV pool",
-            Format.count(memory.blocks())
-                + " blocks of "
-                + memory.blockSize()
-                + " tokens = "
-                + Format.count(memory.tokens())
-                + " tokens"));
-    facts.add(new Fact("iterations", "at most " + Format.count(batchCap) + " sequences"));
+            "iterations",
+            "at most " + Format.count(region.limits().maxSequences()) + " sequences"));
     facts.add(
         new Fact(
             "iteration time",
@@ -76,8 +59,8 @@ record SimulationSummary(
                 Locale.ROOT,
                 "%s; planned with %.3g ms + %.3g us a token in the batch",
                 iterationTime,
-                cost.fixedSeconds() * 1e3,
-                cost.secondsPerToken() * 1e6)));
+                region.cost().fixedSeconds() * 1e3,
+                region.cost().secondsPerToken() * 1e6)));
     for (SimulatedRun run : runs) {
       if (!run.options().equals("{}")) {
         facts.add(new Fact(run.scheduler(), run.options()));
@@ -97,9 +80,9 @@ record SimulationSummary(
         new JsonWorkload(
             workload.name(), workload.requests(), workload.sha256(), seed, workload.badRows()),
         iterationTime,
-        memory.blocks(),
-        memory.blockSize(),
-        batchCap,
+        region.memory().blocks(),
+        region.memory().blockSize(),
+        region.limits().maxSequences(),
         runs.stream()
             .map(run -> new JsonRun(run.scheduler(), run.options(), run.refused(), run.metrics()))
             .toList());

@@ -35,6 +35,8 @@ class BenchCommandTest {
             "fixed:60",
             "--kv-blocks",
             "40",
+            "--scheduler",
+            "fcfs,nested-wait",
             "--json",
             "--seed",
             "5");
@@ -203,9 +205,8 @@ class BenchCommandTest {
   @Test
   void settingsReachTheSchedulerThatTheyName() {
     CommandRun run =
-        bench(
-            "--requests", "2", "--scheduler-option", "nested-wait.nonsense=1", "--cost", "0.001,0");
+        bench("--requests", "2", "--scheduler-option", "weir.nonsense=1", "--cost", "0.001,0");
     assertThat(run.status()).isEqualTo(2);
-    assertThat(run.err()).contains("nested-wait").contains("nonsense");
+    assertThat(run.err()).contains("weir").contains("nonsense");
   }
 }

@@ -124,7 +124,7 @@ class UsageTest {
             "Hello"),
         wrong("--preemption swap needs", "bench", "-m", model, "--preemption", "swap"),
         wrong(
-            "'nested_wait' is none of the schedulers to compare, [fcfs, nested-wait]",
+            "'nested_wait' is none of the schedulers to compare, [fcfs, weir]",
             "bench",
             "-m",
             model,
