@@ -8,6 +8,7 @@ import dev.weir.scheduling.Workload;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.function.DoubleFunction;
 import java.util.function.DoublePredicate;
 import java.util.function.DoubleUnaryOperator;
 
@@ -120,28 +121,114 @@ public final class NestedWaitThresholds {
       KvCapacity memory,
       BatchLimits limits,
       Settings settings) {
+    return compute(workload, cost, memory, limits, settings, false);
+  }
+
+  /**
+   * The same with whole numbers, at least 1, for the strict policy, which counts requests: {@code
+   * n_{k+1}} is {@code slack q_k n_k} rounded up, but at most {@code n_k}.
+   *
+   * @throws IllegalArgumentException if the pool is too small for one request per stage
+   */
+  public static NestedWaitThresholds computeWhole(
+      Workload workload,
+      IterationCost cost,
+      KvCapacity memory,
+      BatchLimits limits,
+      Settings settings) {
+    return compute(workload, cost, memory, limits, settings, true);
+  }
+
+  /**
+   * Any thresholds, one for each segment.
+   *
+   * @throws IllegalArgumentException if they are not as many as there are segments, not positive,
+   *     if {@code n_{k+1} <= q_k n_k} for some segment, or if {@code M(n) > C}
+   */
+  public static NestedWaitThresholds of(
+      Workload workload,
+      IterationCost cost,
+      KvCapacity memory,
+      Settings settings,
+      double... thresholds) {
+    int[] boundaries = boundaries(workload, settings);
+    String values = "thresholds is " + Arrays.toString(thresholds);
+    if (thresholds.length != boundaries.length) {
+      throw new IllegalArgumentException(
+          values
+              + ", must have one value for each of the "
+              + boundaries.length
+              + " segments that end at "
+              + Arrays.toString(boundaries));
+    }
+    double slack = Double.POSITIVE_INFINITY;
+    for (int k = 0; k < thresholds.length; k++) {
+      if (!(thresholds[k] > 0) || Double.isInfinite(thresholds[k])) {
+        throw new IllegalArgumentException(values + ", each must be finite and greater than 0");
+      }
+      if (k > 0) {
+        double q =
+            continuation(
+                workload.outputTokens(), k == 1 ? 0 : boundaries[k - 2], boundaries[k - 1]);
+        double coming = q * thresholds[k - 1];
+        if (thresholds[k] <= coming) {
+          throw new IllegalArgumentException(
+              ("%s: n_%d must be greater than q n_%d = %.4g, the requests that go on to segment %d"
+                      + " in an iteration; raise it")
+                  .formatted(values, k + 1, k, coming, k + 1));
+        }
+        slack = Math.min(slack, thresholds[k] / coming);
+      }
+    }
+    NestedWaitThresholds result =
+        new NestedWaitThresholds(
+            workload, cost, memory, settings, boundaries, slack, thresholds.clone());
+    if (result.coreTokens > memory.tokens()) {
+      throw new IllegalArgumentException(
+          "%s need %.0f KV tokens, the pool has %d; enlarge the pool or lower thresholds"
+              .formatted(values, result.coreTokens, memory.tokens()));
+    }
+    return result;
+  }
+
+  private static NestedWaitThresholds compute(
+      Workload workload,
+      IterationCost cost,
+      KvCapacity memory,
+      BatchLimits limits,
+      Settings settings,
+      boolean whole) {
     int[] boundaries = boundaries(workload, settings);
     double[] slacks =
         settings.slack().isPresent() ? new double[] {settings.slack().getAsDouble()} : SLACKS;
     NestedWaitThresholds best = null;
     for (double slack : slacks) {
       NestedWaitThresholds candidate =
-          largest(workload, cost, memory, limits, settings, boundaries, slack);
+          largest(workload, cost, memory, limits, settings, boundaries, slack, whole);
       if (candidate != null && (best == null || candidate.isBetterThan(best))) {
         best = candidate;
       }
     }
     if (best == null) {
       double slack = slacks[slacks.length - 1];
-      double first = smallestThreshold(workload.outputTokens(), boundaries, slack);
+      LengthHistogram output = workload.outputTokens();
+      double first = smallestThreshold(output, boundaries, slack, whole);
       NestedWaitThresholds smallest =
-          new NestedWaitThresholds(workload, cost, memory, settings, boundaries, slack, first);
+          new NestedWaitThresholds(
+              workload,
+              cost,
+              memory,
+              settings,
+              boundaries,
+              slack,
+              thresholds(output, boundaries, slack, first, whole));
       throw new IllegalArgumentException(
-          ("nested-wait needs %.0f KV tokens to run one request at a time (thresholds %.0f, safety"
+          ("nested-wait needs %.0f KV tokens to run one request %s (thresholds %.0f, safety"
                   + " buffer %.0f with boundaries=%s slack=%s horizon=%d delta=%s), the pool has %d;"
                   + " enlarge the pool, raise delta or slack, lower horizon or segments")
               .formatted(
                   smallest.coreTokens + smallest.bufferTokens,
+                  whole ? "per stage, as mode=strict does" : "at a time",
                   smallest.coreTokens,
                   smallest.bufferTokens,
                   Arrays.toString(boundaries),
@@ -163,14 +250,25 @@ public final class NestedWaitThresholds {
       BatchLimits limits,
       Settings settings,
       int[] boundaries,
-      double slack) {
+      double slack,
+      boolean whole) {
+    LengthHistogram output = workload.outputTokens();
+    DoubleFunction<NestedWaitThresholds> of =
+        first ->
+            new NestedWaitThresholds(
+                workload,
+                cost,
+                memory,
+                settings,
+                boundaries,
+                slack,
+                thresholds(output, boundaries, slack, first, whole));
     DoublePredicate fits =
         first -> {
-          NestedWaitThresholds t =
-              new NestedWaitThresholds(workload, cost, memory, settings, boundaries, slack, first);
+          NestedWaitThresholds t = of.apply(first);
           return t.coreTokens + t.bufferTokens <= memory.tokens();
         };
-    double low = smallestThreshold(workload.outputTokens(), boundaries, slack);
+    double low = smallestThreshold(output, boundaries, slack, whole);
     double high = Math.max(low, limits.maxSequences());
     if (!fits.test(low)) {
       return null;
@@ -186,7 +284,7 @@ public final class NestedWaitThresholds {
       }
       high = low;
     }
-    return new NestedWaitThresholds(workload, cost, memory, settings, boundaries, slack, high);
+    return of.apply(high);
   }
 
   private NestedWaitThresholds(
@@ -196,14 +294,14 @@ public final class NestedWaitThresholds {
       Settings settings,
       int[] boundaries,
       double slack,
-      double firstThreshold) {
+      double[] thresholds) {
     LengthHistogram output = workload.outputTokens();
     double prompt = workload.promptTokens().mean();
     int m = boundaries.length;
     this.boundaries = boundaries;
     this.slack = slack;
     survivorRates = new double[m];
-    thresholds = thresholds(output, boundaries, slack, firstThreshold);
+    this.thresholds = thresholds;
     exponents = new double[m - 1];
     queueBounds = new double[m - 1];
     double core = 0;
@@ -239,7 +337,7 @@ public final class NestedWaitThresholds {
     bufferTokens = queuedTokens + variation;
     admissionsPerIteration = core / FluidModel.work(workload);
     expectedRunning = admissionsPerIteration * output.mean();
-    cycleSeconds = firstThreshold / workload.arrivalRate();
+    cycleSeconds = thresholds[0] / workload.arrivalRate();
     iterationSeconds = cost.seconds(core);
   }
 
@@ -252,9 +350,13 @@ public final class NestedWaitThresholds {
     return thresholds[0] * coreTokens * coreTokens;
   }
 
-  /** {@code n_1} at which the caps of all segments add up to one request. */
-  private static double smallestThreshold(LengthHistogram output, int[] boundaries, double slack) {
-    double[] unit = thresholds(output, boundaries, slack, 1);
+  /** {@code n_1} at which the caps of all segments add up to one request; 1 if it is whole. */
+  private static double smallestThreshold(
+      LengthHistogram output, int[] boundaries, double slack, boolean whole) {
+    if (whole) {
+      return 1;
+    }
+    double[] unit = thresholds(output, boundaries, slack, 1, false);
     double capacity = 0;
     for (int k = 0; k < unit.length; k++) {
       capacity += unit[k] * (boundaries[k] - (k == 0 ? 0 : boundaries[k - 1]));
@@ -263,14 +365,15 @@ public final class NestedWaitThresholds {
   }
 
   private static double[] thresholds(
-      LengthHistogram output, int[] boundaries, double slack, double first) {
+      LengthHistogram output, int[] boundaries, double slack, double first, boolean whole) {
     double[] thresholds = new double[boundaries.length];
-    thresholds[0] = first;
+    thresholds[0] = whole ? Math.floor(first) : first;
     for (int k = 1; k < boundaries.length; k++) {
       double q = continuation(output, k == 1 ? 0 : boundaries[k - 2], boundaries[k - 1]);
+      double next = slack * q * thresholds[k - 1];
       // More than n_k per stage cannot leave segment k, so a larger n_{k+1} would only tie up
       // memory.
-      thresholds[k] = thresholds[k - 1] * Math.min(1, slack * q);
+      thresholds[k] = Math.min(thresholds[k - 1], whole ? Math.ceil(next) : next);
     }
     return thresholds;
   }

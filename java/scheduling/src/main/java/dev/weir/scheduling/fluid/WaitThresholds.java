@@ -1,5 +1,6 @@
 package dev.weir.scheduling.fluid;
 
+import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
@@ -99,13 +100,19 @@ public final class WaitThresholds {
    * they fit: for the strict policy, which counts requests.
    *
    * @param classes at least one
-   * @throws IllegalArgumentException if not even thresholds of 1 fit into the pool
+   * @throws IllegalArgumentException if not even thresholds of 1 fit into the pool, or into an
+   *     iteration
    */
   public static WaitThresholds largestWhole(
-      List<RequestClass> classes, IterationCost cost, KvCapacity memory) {
+      List<RequestClass> classes, IterationCost cost, KvCapacity memory, BatchLimits limits) {
     List<RequestClass> sorted = sorted(classes);
     double high = memory.tokens() / workRate(sorted);
-    DoublePredicate fits = cycle -> work(sorted, wholeNumbers(sorted, cycle)) <= memory.tokens();
+    DoublePredicate fits =
+        cycle -> {
+          double[] thresholds = wholeNumbers(sorted, cycle);
+          return work(sorted, thresholds) <= memory.tokens()
+              && sequences(sorted, thresholds) <= limits.maxSequences();
+        };
     double low = 0;
     for (int i = 0; i < BISECTIONS && high - low > 1e-9 * high; i++) {
       double middle = (low + high) / 2;
@@ -115,7 +122,20 @@ public final class WaitThresholds {
         high = middle;
       }
     }
-    return of(sorted, wholeNumbers(sorted, low), cost, memory);
+    WaitThresholds whole = of(sorted, wholeNumbers(sorted, low), cost, memory);
+    whole.requireSequences(limits);
+    return whole;
+  }
+
+  /**
+   * The canonical thresholds for a {@code T}, rounded up to whole numbers.
+   *
+   * @throws IllegalArgumentException as {@link #canonical} and {@link #of}
+   */
+  public static WaitThresholds canonicalWhole(
+      List<RequestClass> classes, IterationCost cost, KvCapacity memory, double cycleSeconds) {
+    List<RequestClass> sorted = canonical(classes, cost, memory, cycleSeconds).classes;
+    return of(sorted, wholeNumbers(sorted, cycleSeconds), cost, memory);
   }
 
   /**
@@ -200,6 +220,27 @@ public final class WaitThresholds {
       work += thresholds[j] * classes.get(j).work();
     }
     return work;
+  }
+
+  private static double sequences(List<RequestClass> classes, double[] thresholds) {
+    double sequences = 0;
+    for (int j = 0; j < thresholds.length; j++) {
+      sequences += thresholds[j] * classes.get(j).outputTokens();
+    }
+    return sequences;
+  }
+
+  /**
+   * @throws IllegalArgumentException if an iteration in which every class fires has more than
+   *     {@link BatchLimits#maxSequences()} requests
+   */
+  public void requireSequences(BatchLimits limits) {
+    if (sequences() > limits.maxSequences()) {
+      throw new IllegalArgumentException(
+          ("wait runs %.0f requests at once with its thresholds, an iteration has at most %d; raise"
+                  + " the limit of sequences, lower thresholds, or choose mode=workConserving")
+              .formatted(sequences(), limits.maxSequences()));
+    }
   }
 
   /**
@@ -289,6 +330,14 @@ public final class WaitThresholds {
       sum += threshold;
     }
     return sum;
+  }
+
+  /**
+   * {@code sum_j n_j l'_j}: requests that advance in an iteration in which every class fires. One
+   * that is to end with {@code l'_j} tokens advances as often.
+   */
+  public double sequences() {
+    return sequences(classes, thresholds);
   }
 
   /** {@code M(n) = sum_j n_j w_j}, tokens. */

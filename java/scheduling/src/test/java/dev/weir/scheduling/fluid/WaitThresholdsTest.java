@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.Test;
 class WaitThresholdsTest {
   private static final IterationCost COST = new IterationCost(0.01, 1e-5);
   private static final KvCapacity MEMORY = new KvCapacity(625, 16, 0);
+  private static final BatchLimits WIDE = new BatchLimits(10_000, 10_000);
 
   // w = (8 + 1)(20 + 4) = 216 and (4 + 1)(10 + 2) = 60; sum of lambda w = 3960.
   private static final RequestClass LONG = new RequestClass(10, 20, 8);
@@ -100,7 +102,7 @@ class WaitThresholdsTest {
 
   @Test
   void wholeThresholdsAreTheLargestThatFit() {
-    WaitThresholds t = WaitThresholds.largestWhole(CLASSES, COST, MEMORY);
+    WaitThresholds t = WaitThresholds.largestWhole(CLASSES, COST, MEMORY, WIDE);
     double n = t.threshold(0);
     double m = t.threshold(1);
     assertThat(n).isEqualTo(Math.rint(n));
@@ -110,14 +112,44 @@ class WaitThresholdsTest {
     assertThat((n + 1) * 60 + (n + 1 > 3 * m ? m + 1 : m) * 216).isGreaterThan(10_000);
 
     WaitThresholds exact =
-        WaitThresholds.largestWhole(CLASSES, COST, new KvCapacity(8 * 216 + 24 * 60, 1, 0));
+        WaitThresholds.largestWhole(CLASSES, COST, new KvCapacity(8 * 216 + 24 * 60, 1, 0), WIDE);
     assertThat(exact.threshold(0)).isEqualTo(24);
     assertThat(exact.threshold(1)).isEqualTo(8);
     assertThatIllegalArgumentException()
-        .isThrownBy(() -> WaitThresholds.largestWhole(CLASSES, COST, new KvCapacity(275, 1, 0)))
+        .isThrownBy(
+            () -> WaitThresholds.largestWhole(CLASSES, COST, new KvCapacity(275, 1, 0), WIDE))
         .withMessageContaining("needs 276 KV tokens")
         .withMessageContaining("the pool has 275")
         .withMessageContaining("enlarge the pool");
+  }
+
+  @Test
+  void wholeThresholdsFitTheIteration() {
+    // 4 of 30 and 8 of 10: n requests of the rare class make 3 * 4 n + 8 n.
+    WaitThresholds t =
+        WaitThresholds.largestWhole(CLASSES, COST, MEMORY, new BatchLimits(101, 1000));
+    assertThat(t.threshold(0)).isEqualTo(15);
+    assertThat(t.threshold(1)).isEqualTo(5);
+    assertThat(t.sequences()).isEqualTo(100);
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> t.requireSequences(new BatchLimits(99, 1000)))
+        .withMessageContaining("runs 100 requests at once")
+        .withMessageContaining("at most 99");
+    assertThatIllegalArgumentException()
+        .isThrownBy(
+            () -> WaitThresholds.largestWhole(CLASSES, COST, MEMORY, new BatchLimits(11, 1000)))
+        .withMessageContaining("runs 12 requests at once");
+  }
+
+  @Test
+  void aChosenCycleIsRoundedUpToWholeThresholds() {
+    WaitThresholds t = WaitThresholds.canonicalWhole(CLASSES, COST, MEMORY, 0.51);
+    assertThat(t.threshold(0)).isEqualTo(16);
+    assertThat(t.threshold(1)).isEqualTo(6);
+    assertThat(WaitThresholds.canonicalWhole(CLASSES, COST, MEMORY, 0.3).threshold(0)).isEqualTo(9);
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> WaitThresholds.canonicalWhole(CLASSES, COST, MEMORY, 3))
+        .withMessageContaining("cycle is 3.0");
   }
 
   @Test

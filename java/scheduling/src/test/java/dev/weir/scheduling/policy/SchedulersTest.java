@@ -53,6 +53,7 @@ class SchedulersTest {
             "sarathi",
             "static",
             "vllm-v0",
+            "wait",
             "weir");
     assertThat(Schedulers.all()).allMatch(f -> !f.description().isBlank());
   }
