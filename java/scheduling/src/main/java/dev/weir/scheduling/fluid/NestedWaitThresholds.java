@@ -329,7 +329,7 @@ public final class NestedWaitThresholds {
     }
     double residents = capacity + queued;
     double variation =
-        normalQuantile(1 - settings.overflowProbability())
+        StandardNormal.quantile(1 - settings.overflowProbability())
                 * workload.promptTokens().standardDeviation()
                 * Math.sqrt(residents)
             + residents * (memory.blockSize() - 1) / 2.0;
@@ -467,35 +467,6 @@ public final class NestedWaitThresholds {
   public static double queueBound(
       double next, double theta, int entrances, int horizon, double overflowProbability) {
     return next + Math.log((double) entrances * horizon / overflowProbability) / theta;
-  }
-
-  /**
-   * {@code z} with {@code P(Z <= z) = probability} for a standard normal {@code Z}; probability in
-   * [0.5, 1).
-   */
-  static double normalQuantile(double probability) {
-    double low = 0;
-    double high = 10;
-    for (int i = 0; i < BISECTIONS && high - low > 1e-12; i++) {
-      double middle = (low + high) / 2;
-      if (normalDistribution(middle) < probability) {
-        low = middle;
-      } else {
-        high = middle;
-      }
-    }
-    return high;
-  }
-
-  /** By the series {@code 1/2 + phi(x) (x + x^3/3 + x^5/(3*5) + ...)}; for {@code x >= 0}. */
-  private static double normalDistribution(double x) {
-    double term = x;
-    double sum = x;
-    for (int i = 3; term > 1e-17 * sum; i += 2) {
-      term *= x * x / i;
-      sum += term;
-    }
-    return 0.5 + sum * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
   }
 
   private int start(int index) {

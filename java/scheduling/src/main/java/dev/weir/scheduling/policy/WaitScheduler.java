@@ -90,9 +90,7 @@ final class WaitScheduler implements Scheduler {
   private final RequestQueue swapped = new RequestQueue();
 
   /** In order of arrival. */
-  private final Node[] residents;
-
-  private int residentCount;
+  private final RunningRequests<Node> residents;
 
   /** The residents again, the last one to end first, as of the last time it was sorted. */
   private final Node[] byEnd;
@@ -152,7 +150,7 @@ final class WaitScheduler implements Scheduler {
     credit = Math.max(BURST, admissionsPerIteration);
     waiting =
         IntStream.range(0, classes).mapToObj(_ -> new RequestQueue()).toArray(RequestQueue[]::new);
-    residents = new Node[maxSequences];
+    residents = new RunningRequests<>(maxSequences);
     byEnd = new Node[maxSequences];
     occupancy = new int[classes];
     fires = new boolean[classes];
@@ -180,13 +178,13 @@ final class WaitScheduler implements Scheduler {
     if (node.queue() != null) {
       node.queue().remove(node);
     } else {
-      removeResident(indexOf(residents, node));
+      removeResident(node);
     }
   }
 
   @Override
   public void plan(IterationPlan plan) {
-    credit = Math.max(credit, -residentCount);
+    credit = Math.max(credit, -residents.size());
     credit = Math.min(credit + admissionsPerIteration, Math.max(BURST, admissionsPerIteration));
     decode(plan);
     prefill(plan);
@@ -199,16 +197,16 @@ final class WaitScheduler implements Scheduler {
   }
 
   private void decode(IterationPlan plan) {
-    for (int i = 0; i < residentCount && plan.remainingTokens() > 0; i++) {
-      if (residents[i].request.isDecoding()) {
+    for (int i = 0; i < residents.size() && plan.remainingTokens() > 0; i++) {
+      if (residents.get(i).request.isDecoding()) {
         advance(plan, i, 1);
       }
     }
   }
 
   private void prefill(IterationPlan plan) {
-    for (int i = 0; i < residentCount && plan.remainingTokens() > 0; i++) {
-      Request request = residents[i].request;
+    for (int i = 0; i < residents.size() && plan.remainingTokens() > 0; i++) {
+      Request request = residents.get(i).request;
       if (!request.isDecoding()) {
         advance(plan, i, Math.min(request.pendingTokens(), plan.remainingTokens()));
       }
@@ -216,7 +214,7 @@ final class WaitScheduler implements Scheduler {
   }
 
   private void advance(IterationPlan plan, int index, int tokens) {
-    Request request = residents[index].request;
+    Request request = residents.get(index).request;
     while (!plan.schedule(request, tokens)) {
       int victim = youngestUnscheduled(index);
       if (victim < 0) {
@@ -229,8 +227,8 @@ final class WaitScheduler implements Scheduler {
 
   /** Index of the youngest resident after {@code index} that has not yet advanced, or -1. */
   private int youngestUnscheduled(int index) {
-    for (int i = residentCount - 1; i > index; i--) {
-      if (residents[i].request.scheduledTokens() == 0) {
+    for (int i = residents.size() - 1; i > index; i--) {
+      if (residents.get(i).request.scheduledTokens() == 0) {
         return i;
       }
     }
@@ -238,8 +236,8 @@ final class WaitScheduler implements Scheduler {
   }
 
   private void evict(IterationPlan plan, int index) {
-    Node node = residents[index];
-    removeResident(index);
+    Node node = residents.get(index);
+    removeResident(node);
     plan.evict(node.request);
     RequestQueue queue =
         node.request.state() == RequestState.SWAPPED ? swapped : waiting[node.requestClass];
@@ -316,7 +314,7 @@ final class WaitScheduler implements Scheduler {
     if (computed.isEmpty() || !isScarce(first)) {
       return null;
     }
-    boolean underFilled = residentCount < fullBatch;
+    boolean underFilled = residents.size() < fullBatch;
     int j = first.requestClass;
     if (occupancy[j] >= caps[j] && !underFilled) {
       return HoldReason.SEGMENT_FULL;
@@ -330,12 +328,12 @@ final class WaitScheduler implements Scheduler {
   }
 
   private boolean isScarce(Node node) {
-    return residentCount > 0 && longestBlocks + node.longestBlocks > memory.blocks();
+    return residents.size() > 0 && longestBlocks + node.longestBlocks > memory.blocks();
   }
 
   /** {@code left} is what would be free with the whole prompt. */
   private HoldReason obstacle(IterationPlan plan, Node node, long left) {
-    if (residentCount + swapped.size() - (node.queue() == swapped ? 1 : 0) >= maxSequences) {
+    if (residents.size() + swapped.size() - (node.queue() == swapped ? 1 : 0) >= maxSequences) {
       return HoldReason.SEQUENCE_LIMIT;
     }
     if (plan.remainingTokens() == 0) {
@@ -353,9 +351,9 @@ final class WaitScheduler implements Scheduler {
     long wholeBlocks = 0;
     boolean counted = false;
     int i = 0;
-    while (i < residentCount || !counted) {
+    while (i < residents.size() || !counted) {
       Node node;
-      if (!counted && (i == residentCount || byEnd[i].remaining() <= entering.remaining())) {
+      if (!counted && (i == residents.size() || byEnd[i].remaining() <= entering.remaining())) {
         node = entering;
         counted = true;
       } else {
@@ -382,7 +380,7 @@ final class WaitScheduler implements Scheduler {
 
   /** All advance alike, but for those held up, so that little is left to sort. */
   private void sortByEnd() {
-    for (int i = 1; i < residentCount; i++) {
+    for (int i = 1; i < residents.size(); i++) {
       sink(i);
     }
   }
@@ -400,8 +398,8 @@ final class WaitScheduler implements Scheduler {
   /** Blocks that residents still take to complete their prompts. */
   private long promisedBlocks() {
     long blocks = 0;
-    for (int i = 0; i < residentCount; i++) {
-      Request request = residents[i].request;
+    for (int i = 0; i < residents.size(); i++) {
+      Request request = residents.get(i).request;
       int left = request.pendingTokens() - request.scheduledTokens();
       if (left > 0) {
         long known = (long) request.cachedTokens() + request.scheduledTokens();
@@ -412,39 +410,24 @@ final class WaitScheduler implements Scheduler {
   }
 
   private void addResident(Node node) {
-    byEnd[residentCount] = node;
-    sink(residentCount);
-    int index = residentCount++;
-    while (index > 0 && residents[index - 1].order > node.order) {
-      residents[index] = residents[index - 1];
-      index--;
-    }
-    residents[index] = node;
+    byEnd[residents.size()] = node;
+    sink(residents.size());
+    residents.add(node);
+    residents.sort();
     longestBlocks += node.longestBlocks;
     occupancy[node.requestClass]++;
   }
 
-  private void removeResident(int index) {
-    Node node = residents[index];
-    remove(byEnd, indexOf(byEnd, node));
-    remove(residents, index);
-    residentCount--;
+  private void removeResident(Node node) {
+    residents.remove(node);
+    int index = 0;
+    while (byEnd[index] != node) {
+      index++;
+    }
+    System.arraycopy(byEnd, index + 1, byEnd, index, residents.size() - index);
+    byEnd[residents.size()] = null;
     longestBlocks -= node.longestBlocks;
     occupancy[node.requestClass]--;
-  }
-
-  private void remove(Node[] nodes, int index) {
-    System.arraycopy(nodes, index + 1, nodes, index, residentCount - index - 1);
-    nodes[residentCount - 1] = null;
-  }
-
-  private int indexOf(Node[] nodes, Node node) {
-    for (int i = 0; i < residentCount; i++) {
-      if (nodes[i] == node) {
-        return i;
-      }
-    }
-    throw new IllegalStateException("unknown request: " + node.request);
   }
 
   @Override
@@ -454,7 +437,7 @@ final class WaitScheduler implements Scheduler {
       waitingCount += queue.size();
     }
     sink.accept("waiting", waitingCount);
-    sink.accept("running", residentCount);
+    sink.accept("running", residents.size());
     sink.accept("swapped", swapped.size());
     sink.accept("longest_blocks", longestBlocks);
     if (computed.isEmpty()) {

@@ -134,9 +134,8 @@ final class WaitStrictScheduler implements Scheduler {
   private final String[][] thresholdNames;
 
   /** Resident and swapped requests in order of arrival. */
-  private final Node[] members;
+  private final RunningRequests<Node> members;
 
-  private int memberCount;
   private long arrivals;
   private double lastArrival = Double.NEGATIVE_INFINITY;
 
@@ -163,7 +162,7 @@ final class WaitStrictScheduler implements Scheduler {
     occupancyNames = names(chains, kind, "occupancy");
     waitingNames = names(chains, kind, "waiting");
     thresholdNames = names(chains, kind, "threshold");
-    members = new Node[limits.maxSequences()];
+    members = new RunningRequests<>(limits.maxSequences());
   }
 
   private static String[][] names(List<Chain> chains, String kind, String figure) {
@@ -191,7 +190,7 @@ final class WaitStrictScheduler implements Scheduler {
     if (node.queue() != null) {
       node.queue().remove(node);
     } else {
-      removeMember(indexOf(node));
+      members.remove(node);
     }
   }
 
@@ -225,9 +224,9 @@ final class WaitStrictScheduler implements Scheduler {
       track.atEntrance[0] = track.waiting.size();
       track.present[0] = track.waiting.size();
     }
-    for (int i = 0; i < memberCount; i++) {
-      Track track = members[i].track;
-      int stage = track.stage(members[i].request);
+    for (int i = 0; i < members.size(); i++) {
+      Track track = members.get(i).track;
+      int stage = track.stage(members.get(i).request);
       int segment = track.segment(stage);
       track.present[segment]++;
       if (track.isEntrance(stage, segment)) {
@@ -270,8 +269,8 @@ final class WaitStrictScheduler implements Scheduler {
         }
       }
     }
-    for (int i = 0; i < memberCount; i++) {
-      Node node = members[i];
+    for (int i = 0; i < members.size(); i++) {
+      Node node = members.get(i);
       hold(plan, node, node.track.segment(node.track.stage(node.request)), HoldReason.THRESHOLD);
     }
   }
@@ -289,8 +288,8 @@ final class WaitStrictScheduler implements Scheduler {
    */
   private boolean advance(IterationPlan plan, boolean decoding) {
     boolean enough = true;
-    for (int i = 0; i < memberCount; i++) {
-      Node node = members[i];
+    for (int i = 0; i < members.size(); i++) {
+      Node node = members.get(i);
       Request request = node.request;
       if (request.isDecoding() != decoding || request.scheduledTokens() > 0) {
         continue;
@@ -314,7 +313,7 @@ final class WaitStrictScheduler implements Scheduler {
   }
 
   private boolean advance(IterationPlan plan, int index) {
-    Request request = members[index].request;
+    Request request = members.get(index).request;
     int tokens = Math.min(request.pendingTokens(), plan.remainingTokens());
     if (request.state() == RequestState.SWAPPED) {
       long needed = memory.blocksFor((long) request.cachedTokens() + tokens);
@@ -335,8 +334,8 @@ final class WaitStrictScheduler implements Scheduler {
 
   /** Index of the youngest resident after {@code index} that does not yet advance, or -1. */
   private int youngestUnscheduled(int index) {
-    for (int i = memberCount - 1; i > index; i--) {
-      Request request = members[i].request;
+    for (int i = members.size() - 1; i > index; i--) {
+      Request request = members.get(i).request;
       if (request.state() == RequestState.RESIDENT && request.scheduledTokens() == 0) {
         return i;
       }
@@ -345,10 +344,10 @@ final class WaitStrictScheduler implements Scheduler {
   }
 
   private void evict(IterationPlan plan, int index) {
-    Node node = members[index];
+    Node node = members.get(index);
     plan.evict(node.request);
     if (node.request.state() != RequestState.SWAPPED) {
-      removeMember(index);
+      members.remove(node);
       node.track.waiting.insert(node);
     }
   }
@@ -370,7 +369,8 @@ final class WaitStrictScheduler implements Scheduler {
       promised += needed - memory.blocksFor(tokens);
       node.track.advancing[0]++;
       node.track.waiting.remove(node);
-      addMember(node);
+      members.add(node);
+      members.sort();
     }
     for (Track track : tracks) {
       Node next = (Node) track.waiting.first();
@@ -396,7 +396,7 @@ final class WaitStrictScheduler implements Scheduler {
   }
 
   private HoldReason obstacle(IterationPlan plan, long left) {
-    if (memberCount == members.length) {
+    if (members.isFull()) {
       return HoldReason.SEQUENCE_LIMIT;
     }
     if (plan.remainingTokens() == 0) {
@@ -408,8 +408,8 @@ final class WaitStrictScheduler implements Scheduler {
   /** Blocks that residents still take to complete their prompts. */
   private long promisedBlocks() {
     long blocks = 0;
-    for (int i = 0; i < memberCount; i++) {
-      Request request = members[i].request;
+    for (int i = 0; i < members.size(); i++) {
+      Request request = members.get(i).request;
       int left = request.pendingTokens() - request.scheduledTokens();
       if (left > 0 && !request.isDecoding()) {
         long known = (long) request.cachedTokens() + request.scheduledTokens();
@@ -421,36 +421,12 @@ final class WaitStrictScheduler implements Scheduler {
 
   /** Somebody is to advance, but all memory or all sequences are with those who are not. */
   private void advanceTheOldest(IterationPlan plan) {
-    for (int i = 0; i < memberCount; i++) {
-      if (members[i].request.state() == RequestState.RESIDENT) {
+    for (int i = 0; i < members.size(); i++) {
+      if (members.get(i).request.state() == RequestState.RESIDENT) {
         advance(plan, i);
         return;
       }
     }
-  }
-
-  private void addMember(Node node) {
-    int index = memberCount++;
-    while (index > 0 && members[index - 1].order > node.order) {
-      members[index] = members[index - 1];
-      index--;
-    }
-    members[index] = node;
-  }
-
-  private void removeMember(int index) {
-    memberCount--;
-    System.arraycopy(members, index + 1, members, index, memberCount - index);
-    members[memberCount] = null;
-  }
-
-  private int indexOf(Node node) {
-    for (int i = 0; i < memberCount; i++) {
-      if (members[i] == node) {
-        return i;
-      }
-    }
-    throw new IllegalStateException("unknown request: " + node.request);
   }
 
   @Override
@@ -461,11 +437,11 @@ final class WaitStrictScheduler implements Scheduler {
     for (Track track : tracks) {
       waiting += track.waiting.size();
     }
-    for (int i = 0; i < memberCount; i++) {
-      swapped += members[i].request.state() == RequestState.SWAPPED ? 1 : 0;
+    for (int i = 0; i < members.size(); i++) {
+      swapped += members.get(i).request.state() == RequestState.SWAPPED ? 1 : 0;
     }
     sink.accept("waiting", waiting);
-    sink.accept("running", memberCount - swapped);
+    sink.accept("running", members.size() - swapped);
     sink.accept("swapped", swapped);
     for (int c = 0; c < tracks.length; c++) {
       Track track = tracks[c];

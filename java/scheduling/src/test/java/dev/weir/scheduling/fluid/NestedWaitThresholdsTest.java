@@ -96,12 +96,6 @@ class NestedWaitThresholdsTest {
         .withMessageContaining("next threshold is 2.0, must be greater than q n = 2.0");
   }
 
-  @ParameterizedTest
-  @CsvSource({"0.5, 0", "0.95, 1.6448536270", "0.975, 1.9599639845", "0.999, 3.0902323062"})
-  void normalQuantiles(double probability, double z) {
-    assertThat(NestedWaitThresholds.normalQuantile(probability)).isCloseTo(z, within(1e-9));
-  }
-
   @Test
   void everythingByHandForTwoSegments() {
     // Outputs 1..4 with equal probability, cut at 2: P(S > 2) = 1/2.
