@@ -5,6 +5,7 @@ import dev.weir.scheduling.HoldReason;
 import dev.weir.scheduling.IterationPlan;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
 import dev.weir.scheduling.Scheduler;
 import java.util.function.ObjDoubleConsumer;
 
@@ -83,9 +84,11 @@ final class ReservingScheduler implements Scheduler {
   @Override
   public void plan(IterationPlan plan) {
     boolean open = joining != Joining.WHEN_ALL_ENDED || running.size() == 0;
-    for (int i = 0; i < running.size() && plan.remainingTokens() > 0; i++) {
-      schedule(plan, running.get(i).request);
+    int scheduled = 0;
+    while (scheduled < running.size() && plan.remainingTokens() > 0) {
+      schedule(plan, running.get(scheduled++).request);
     }
+    holdFirstNotStarted(plan, scheduled);
     while (waiting.first() != null) {
       Node node = (Node) waiting.first();
       HoldReason reason = open ? obstacle(node, plan) : HoldReason.BATCH_CLOSED;
@@ -98,6 +101,17 @@ final class ReservingScheduler implements Scheduler {
       running.add(node);
       if (plan.remainingTokens() > 0) {
         schedule(plan, node.request);
+      }
+    }
+  }
+
+  /** In a static batch, prompts that the budget has not come to yet wait, too. */
+  private void holdFirstNotStarted(IterationPlan plan, int from) {
+    for (int i = from; i < running.size(); i++) {
+      Request request = running.get(i).request;
+      if (request.state() == RequestState.WAITING) {
+        plan.hold(request, HoldReason.TOKEN_BUDGET);
+        return;
       }
     }
   }

@@ -11,6 +11,7 @@ import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.estimate.ArrivalRateEstimator;
 import dev.weir.scheduling.estimate.SurvivalEstimator;
 import dev.weir.scheduling.fluid.StandardNormal;
+import java.util.Arrays;
 import java.util.function.ObjDoubleConsumer;
 
 /**
@@ -515,11 +516,24 @@ final class WeirScheduler implements Scheduler {
 
   @Override
   public void gauges(ObjDoubleConsumer<String> sink) {
+    // Counted afresh: requests have departed since the last plan.
+    Arrays.fill(occupancy, 0);
+    int paused = 0;
+    int stalled = 0;
+    for (int i = 0; i < residentCount; i++) {
+      Node node = residents[i];
+      if (node.paused) {
+        paused++;
+      } else {
+        occupancy[node.segment]++;
+        stalled += node.stalled ? 1 : 0;
+      }
+    }
     sink.accept("waiting", waiting.size());
-    sink.accept("running", residentCount - pausedCount - stalledCount);
+    sink.accept("running", residentCount - paused - stalled);
     sink.accept("swapped", swapped.size());
-    sink.accept("paused", pausedCount);
-    sink.accept("stalled", stalledCount);
+    sink.accept("paused", paused);
+    sink.accept("stalled", stalled);
     sink.accept("predicted_overflow_probability", lastOverflowProbability);
     if (work > 0) {
       double rate = arrivalRate.rate(now);
