@@ -75,7 +75,8 @@ class OverloadTest {
               new IterationCost(0.0135, 1.8e-7),
               Optional.of(workload),
               SchedulerOptions.of(Map.of()));
-      return new VirtualDriver(scheduler, config, 100_000).run(jobs);
+      return new VirtualDriver(Schedulers.create(scheduler, config), config, 100_000, false)
+          .run(jobs);
     }
   }
 
@@ -141,8 +142,14 @@ class OverloadTest {
             Preemption.RECOMPUTE,
             cost,
             Optional.of(new Workload(rate, prompts, outputs)),
-            SchedulerOptions.of(DefaultOptions.of(factory.name())));
-    Outcome outcome = new VirtualDriver(factory.name(), config, 1_000_000).run(jobs);
+            SchedulerOptions.of(OurSchedulers.options(factory.name())));
+    Outcome outcome =
+        new VirtualDriver(
+                factory.create(config),
+                config,
+                1_000_000,
+                OurSchedulers.clairvoyant(factory.name()))
+            .run(jobs);
     assertThat(outcome.evictions()).isZero();
     assertThat(outcome.longestWaitSeconds()).isLessThan(1);
   }
