@@ -10,7 +10,7 @@ package dev.weir.scheduling.policy;
  * iterations: so it holds whatever an iteration takes.
  */
 final class AdmissionPacer {
-  private final double burst;
+  private double burst;
   private double perIteration = Double.POSITIVE_INFINITY;
   private double tokens;
 
@@ -29,12 +29,15 @@ final class AdmissionPacer {
     this.perIteration = perIteration;
   }
 
-  double pace() {
-    return perIteration;
+  /**
+   * @param burst admissions that may be saved up, at least 1
+   */
+  void setBurst(double burst) {
+    this.burst = burst;
   }
 
-  double burst() {
-    return burst;
+  double pace() {
+    return perIteration;
   }
 
   /** An iteration begins. */

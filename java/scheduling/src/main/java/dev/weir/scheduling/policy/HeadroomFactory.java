@@ -33,6 +33,10 @@ public final class HeadroomFactory implements SchedulerFactory {
     SchedulerOptions options = config.options();
     options.rejectUnknown(name(), OPTIONS);
     boolean online = options.getChoice("estimates", List.of("online", "frozen")).equals("online");
+    if (!online && config.workload().isEmpty()) {
+      throw new IllegalArgumentException(
+          "scheduler option estimates=frozen needs a workload to be declared; there is none");
+    }
     return new WeirScheduler(
         config,
         new WeirScheduler.Settings(

@@ -15,8 +15,6 @@ import java.util.Arrays;
  * <p>Nothing is allocated after construction.
  */
 final class MemoryForecast {
-  private static final int FIRST_HORIZON = 4;
-
   /** Each horizon is a third further than the one before, so a peak is missed by little. */
   private static final double SPACING = 4 / 3.0;
 
@@ -32,8 +30,8 @@ final class MemoryForecast {
 
   private final double rounding;
 
-  /** Number of horizons that somebody reaches. */
-  private int reached;
+  /** Number of horizons that are looked at. */
+  private int used;
 
   /**
    * @param longest the longest output that can occur, tokens
@@ -41,14 +39,14 @@ final class MemoryForecast {
    */
   MemoryForecast(int longest, int intervals, int blockSize) {
     int count = 1;
-    for (double h = FIRST_HORIZON; h < longest; h *= SPACING) {
+    for (int h = 1; h < longest; h = after(h)) {
       count++;
     }
     horizons = new int[count];
-    double step = FIRST_HORIZON;
+    int horizon = 1;
     for (int i = 0; i < count; i++) {
-      horizons[i] = (int) Math.min(longest, Math.ceil(step));
-      step *= SPACING;
+      horizons[i] = horizon;
+      horizon = after(horizon);
     }
     mean = new double[count];
     variance = new double[count];
@@ -56,19 +54,24 @@ final class MemoryForecast {
     rounding = (blockSize - 1) / 2.0;
   }
 
+  private static int after(int horizon) {
+    return Math.max(horizon + 1, (int) Math.min(Integer.MAX_VALUE, horizon * SPACING));
+  }
+
   /** Takes over the estimates that were last adopted. */
   void use(SurvivalEstimator survival) {
     int count = horizons.length;
-    reached = 1;
+    int reached = 0;
     for (int i = 0; i < survival.intervals(); i++) {
       for (int h = 0; h < count; h++) {
         double probability = survival.conditional(i, horizons[h]);
         lives[i * count + h] = probability;
-        if (probability > NOBODY && h >= reached) {
-          reached = h + 1;
+        if (probability > NOBODY && h > reached) {
+          reached = h;
         }
       }
     }
+    used = reached + 1;
   }
 
   /** Starts anew with no residents. */
@@ -93,17 +96,23 @@ final class MemoryForecast {
   }
 
   private void accumulate(int interval, double tokensNow, int left, double sign) {
-    int end = reached;
+    int end = used;
     while (end > 0 && horizons[end - 1] >= left) {
       end--;
     }
     int row = interval * horizons.length;
     for (int h = 0; h < end; h++) {
-      double tokens = tokensNow + horizons[h];
-      double expected = lives[row + h] * tokens;
-      mean[h] += sign * expected;
-      variance[h] += sign * expected * (tokens - expected);
+      // Its last token comes between two horizons: the one before counts for both.
+      boolean ends = h == end - 1 && end < used;
+      int ahead = ends ? left - 1 : horizons[h];
+      accumulate(h, lives[row + h], tokensNow + ahead, sign);
     }
+  }
+
+  private void accumulate(int h, double alive, double tokens, double sign) {
+    double expected = alive * tokens;
+    mean[h] += sign * expected;
+    variance[h] += sign * expected * (tokens - expected);
   }
 
   /**
@@ -112,7 +121,7 @@ final class MemoryForecast {
    */
   double margin(double capacityTokens) {
     double least = Double.POSITIVE_INFINITY;
-    for (int h = 0; h < reached; h++) {
+    for (int h = 0; h < used; h++) {
       double room = capacityTokens - mean[h];
       // What rounding leaves of a variance that was taken out again is no variance.
       double deviation = Math.sqrt(Math.max(variance[h], 1e-6));
@@ -124,7 +133,7 @@ final class MemoryForecast {
   /** The largest mean of all horizons, tokens. */
   double peak() {
     double peak = 0;
-    for (int h = 0; h < reached; h++) {
+    for (int h = 0; h < used; h++) {
       peak = Math.max(peak, mean[h]);
     }
     return peak;

@@ -7,14 +7,19 @@ import java.util.Arrays;
  * The segments of Nested WAIT and how many requests each may hold, from the survival function that
  * is estimated while serving.
  *
- * <p>Segment {@code k} begins where half of those who entered the one before have ended. In the
- * fluid equilibrium of a full pool, with {@code C / W} requests entering in each iteration, it
+ * <p>Segment {@code k} begins where about half of those who entered the one before have ended. In
+ * the fluid equilibrium of a full pool, with {@code C / W} requests entering in each iteration, it
  * holds {@code C / W} times the sum of {@code P(S > s)} over its stages; its cap is that times a
  * slack.
  *
  * <p>Nothing is allocated after construction.
  */
 final class SegmentCaps {
+  /**
+   * A little more than half, so that an estimate of lengths with equal halves finds their middle.
+   */
+  private static final double HALF = 0.55;
+
   private final double slack;
   private final int[] boundaries;
   private final double[] caps;
@@ -49,7 +54,7 @@ final class SegmentCaps {
     for (int i = 0; i < survival.intervals(); i++) {
       stages += survival.mean(i);
       double leaving = survival.survival(survival.end(i));
-      if (segment < caps.length - 1 && leaving <= entering / 2 && leaving > 0) {
+      if (segment < caps.length - 1 && leaving <= HALF * entering && leaving > 0) {
         boundaries[segment] = survival.end(i);
         caps[segment++] = cap(admissionsPerIteration, stages);
         entering = leaving;

@@ -89,8 +89,14 @@ final class WeirScheduler implements Scheduler {
   /** Survival probability by which the estimates must move to be adopted. */
   private static final double REFRESH_TOLERANCE = 0.02;
 
+  /**
+   * Share of the requests that run in equilibrium of a full pool. So many may be saved up by the
+   * pace, if that is more than the burst, and no more than that enter at a time.
+   */
+  private static final double COHORT = 1 / 8.0;
+
   /** The least that prefill gets of an iteration, tokens. */
-  private static final int LEAST_PREFILL = 64;
+  private static final int LEAST_PREFILL = 32;
 
   private static final class Node extends RequestQueue.Node {
     /** Interval of the estimator that it has reached. */
@@ -123,6 +129,7 @@ final class WeirScheduler implements Scheduler {
   private double promptWeight;
   private int longestOutput;
   private double work;
+  private double cohort = 1;
   private int departuresSinceRefresh;
 
   private final RequestQueue waiting = new RequestQueue();
@@ -228,7 +235,9 @@ final class WeirScheduler implements Scheduler {
     work = prompt * (output + 1) + (survival.secondMoment() + output) / 2;
     double full = memory.tokens() / work;
     if (settings.pace() > 0) {
+      cohort = COHORT * full * output;
       pacer.setPace(settings.pace() * full);
+      pacer.setBurst(Math.max(settings.burst(), cohort));
     }
     segments.use(survival, full);
   }
@@ -465,7 +474,7 @@ final class WeirScheduler implements Scheduler {
     if (settings.prefillTile() > 0) {
       long tokens = 0;
       RequestQueue.Node node = waiting.first();
-      while (node != null && tokens < prefillLeft && count < pacer.burst()) {
+      while (node != null && tokens < prefillLeft && count < cohort) {
         tokens += node.request.pendingTokens();
         count++;
         node = node.next();

@@ -1,0 +1,306 @@
+package dev.weir.scheduling.policy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.weir.scheduling.BatchLimits;
+import dev.weir.scheduling.HoldReason;
+import dev.weir.scheduling.KvCapacity;
+import dev.weir.scheduling.LengthHistogram;
+import dev.weir.scheduling.Preemption;
+import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
+import dev.weir.scheduling.Workload;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class WeirSchedulerTest {
+  private static final BatchLimits LIMITS = new BatchLimits(8, 1000);
+
+  private static Stepper stepper(
+      String name, KvCapacity memory, Optional<Workload> workload, Map<String, String> options) {
+    return Stepper.of(name, memory, LIMITS, Preemption.RECOMPUTE, workload, options);
+  }
+
+  private static Workload outputs(int... lengths) {
+    return new Workload(1, LengthHistogram.of(5), LengthHistogram.of(lengths));
+  }
+
+  private static List<HoldReason> reasons(Stepper s) {
+    return IntStream.range(0, s.plan.heldCount()).mapToObj(s.plan::holdReason).toList();
+  }
+
+  @Test
+  void withNothingDeclaredEverybodyIsTakenToReachItsMaximum() {
+    for (String name : List.of("weir", "headroom")) {
+      Stepper s = stepper(name, new KvCapacity(100, 1, 0), Optional.empty(), Map.of());
+      List<Request> requests = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        requests.add(s.arrive(5, 20));
+      }
+      s.plan();
+      // Four of 5 + 20 tokens fill the pool.
+      assertThat(s.scheduled()).containsExactlyElementsOf(requests.subList(0, 4));
+      assertThat(reasons(s)).containsExactly(HoldReason.MEMORY_BUFFER);
+      assertThat(s.plan.predictionCount()).isEqualTo(4);
+      assertThat(s.plan.overflowProbability(3)).isLessThan(1e-9);
+      s.plan.commit();
+      for (int i = 0; i < 19; i++) {
+        s.plan();
+        assertThat(s.plan.evictionCount()).isZero();
+        assertThat(s.plan.size()).isEqualTo(4);
+        s.plan.commit();
+      }
+      assertThat(requests.getFirst().generatedTokens()).isEqualTo(20);
+    }
+  }
+
+  @Test
+  void admitsAsManyAsTheForecastAllows() {
+    // Outputs of 1..40 tokens, 5 of prompt: a lone request never holds more than 45.
+    KvCapacity memory = new KvCapacity(120, 1, 0);
+    int[] lengths = IntStream.rangeClosed(1, 40).toArray();
+    Map<String, String> options = new HashMap<>();
+    List<Integer> admitted = new ArrayList<>();
+    for (String z : List.of("4", "2", "0", "-2")) {
+      options.put("z", z);
+      Stepper s = stepper("headroom", memory, Optional.of(outputs(lengths)), options);
+      for (int i = 0; i < 20; i++) {
+        s.arrive(5, 40);
+      }
+      s.plan();
+      admitted.add(s.plan.size());
+      for (int i = 1; i < s.plan.size(); i++) {
+        assertThat(s.plan.overflowProbability(i))
+            .isGreaterThanOrEqualTo(s.plan.overflowProbability(i - 1));
+      }
+      double allowed = z.equals("2") ? 0.0228 : 1;
+      assertThat(s.plan.overflowProbability(s.plan.size() - 1)).isLessThanOrEqualTo(allowed);
+    }
+    // The mean is largest after about 18 iterations: 23 tokens with probability 0.55, so 12.6 with
+    // a deviation of 11.4 for each; 9 of them fit on average.
+    assertThat(admitted).isSortedAccordingTo(Integer::compare);
+    assertThat(admitted.get(2)).isEqualTo(8);
+    assertThat(admitted.get(0)).isBetween(2, 4);
+  }
+
+  @Test
+  void theYoungerYieldAndNobodyIsEvictedWhileAnybodyAdvances() {
+    Map<String, String> greedy = Map.of("z", "-100", "growthReserve", "0");
+    Stepper s = stepper("headroom", new KvCapacity(6, 4, 0), Optional.of(outputs(3)), greedy);
+    Request first = s.arrive(8, 12);
+    Request second = s.arrive(6, 12);
+    s.run(1);
+    // 2 blocks each; the first takes its third, the second has room for two more.
+    s.run(2);
+    assertThat(first.cachedTokens()).isEqualTo(10);
+    assertThat(second.cachedTokens()).isEqualTo(8);
+    s.run(4);
+    // Both are at the end of their third block.
+    assertThat(first.cachedTokens()).isEqualTo(12);
+    assertThat(second.cachedTokens()).isEqualTo(12);
+    assertThat(first.state()).isEqualTo(RequestState.RESIDENT);
+    s.plan();
+    assertThat(s.plan.evictionCount()).isEqualTo(1);
+    assertThat(s.plan.evicted(0)).isSameAs(second);
+    assertThat(s.scheduled()).containsExactly(first);
+  }
+
+  @Test
+  void oneThatStallsKeepsItsBlocksAndIsInTheLog() {
+    Map<String, String> greedy = Map.of("z", "-100", "growthReserve", "0");
+    Stepper s = stepper("headroom", new KvCapacity(5, 4, 0), Optional.of(outputs(3)), greedy);
+    Request first = s.arrive(8, 12);
+    Request second = s.arrive(6, 12);
+    s.run(3);
+    // The first holds three blocks, the second is at the end of its second.
+    Request third = s.arrive(1, 1);
+    s.plan();
+    assertThat(s.scheduled()).containsExactly(first);
+    assertThat(second.state()).isEqualTo(RequestState.RESIDENT);
+    assertThat(s.plan.held(0)).isSameAs(second);
+    assertThat(s.plan.held(1)).isSameAs(third);
+    assertThat(reasons(s)).containsExactly(HoldReason.MEMORY, HoldReason.MEMORY);
+    assertThat(s.gauges()).containsEntry("stalled", 1.0);
+    s.plan.commit();
+    s.end(first);
+    s.plan();
+    assertThat(s.scheduled()).containsExactly(second, third);
+  }
+
+  @Test
+  void theYoungestLeavesTheReserveToTheOlder() {
+    // Each takes a block in every iteration. With a reserve of the whole pool, the younger of two
+    // must leave half of it free.
+    Map<String, String> options = Map.of("z", "-100", "growthReserve", "1");
+    Stepper s = stepper("headroom", new KvCapacity(40, 1, 0), Optional.of(outputs(3)), options);
+    Request first = s.arrive(5, 30);
+    Request second = s.arrive(5, 30);
+    s.run(1);
+    for (int free = 30; free > 20; free -= 2) {
+      s.plan();
+      assertThat(s.scheduled()).containsExactly(first, second);
+      s.plan.commit();
+    }
+    s.plan();
+    assertThat(s.scheduled()).containsExactly(first);
+  }
+
+  @Test
+  void residentsWaitBeforeASegmentThatIsFull() {
+    // C / W = 100 / (1 * 53 + (5008 + 52) / 2) = 0.0387 an iteration. Half go on after 4 tokens and
+    // then live for 96 more: 48 stages, so the cap of segment 2 is 1.5 * 0.0387 * 48 = 2.8.
+    Workload workload = new Workload(1, LengthHistogram.of(1), LengthHistogram.of(4, 100));
+    Map<String, String> options =
+        Map.of("z", "-100", "pace", "0", "segments", "2", "estimates", "frozen");
+    Stepper s = stepper("weir", new KvCapacity(100, 1, 0), Optional.of(workload), options);
+    for (int i = 0; i < 9; i++) {
+      s.arrive(1, 99);
+    }
+    s.run(4);
+    s.plan();
+    assertThat(s.gauges().get("segment_capacity{segment=\"2\"}")).isCloseTo(2.8, within(0.1));
+    assertThat(s.plan.size()).isEqualTo(3);
+    assertThat(reasons(s)).containsExactly(HoldReason.SEGMENT_FULL, HoldReason.SEQUENCE_LIMIT);
+    assertThat(s.plan.held(0).id()).as("in order of arrival").isEqualTo(3);
+    assertThat(s.gauges()).containsEntry("paused", 5.0);
+  }
+
+  @Test
+  void thePaceHoldsOnlyWhenMemoryIsScarce() {
+    Workload workload = outputs(IntStream.rangeClosed(1, 100).toArray());
+    Map<String, String> options =
+        Map.of("z", "-100", "burst", "1", "prefillTile", "0", "estimates", "frozen");
+    Stepper s = stepper("weir", new KvCapacity(400, 1, 0), Optional.of(workload), options);
+    for (int i = 0; i < 8; i++) {
+      s.arrive(5, 100);
+    }
+    s.plan();
+    // About 26 tokens each are expected at the peak: from the eighth on it is more than 200.
+    assertThat(s.plan.size()).isEqualTo(7);
+    assertThat(reasons(s)).containsExactly(HoldReason.PACING);
+    s.plan.commit();
+    double pace = s.gauges().get("admissions_per_iteration");
+    int iterations = (int) Math.ceil(1 / pace);
+    for (int i = 1; i < iterations; i++) {
+      s.plan();
+      assertThat(reasons(s)).containsExactly(HoldReason.PACING);
+      s.plan.commit();
+    }
+    s.plan();
+    assertThat(s.plan.size()).isEqualTo(8);
+  }
+
+  @Test
+  void scarceMemoryLimitsPrefillToTiles() {
+    Workload workload = new Workload(1, LengthHistogram.of(300), LengthHistogram.of(50, 100));
+    Map<String, String> options =
+        Map.of("z", "-100", "pace", "0", "prefillTile", "64", "estimates", "frozen");
+    Stepper s = stepper("weir", new KvCapacity(1200, 1, 0), Optional.of(workload), options);
+    s.arrive(300, 100);
+    s.arrive(300, 100);
+    s.plan();
+    // The first prompt is computed at once; with the second one, memory is scarce.
+    s.plan.commit();
+    s.arrive(300, 100);
+    s.plan();
+    int tokens = s.scheduled().stream().mapToInt(Request::scheduledTokens).sum();
+    assertThat(tokens % 64).isZero();
+    assertThat(tokens).isLessThan(300);
+  }
+
+  @Test
+  void learnsThatOutputsAreLongerThanDeclared() {
+    int frozen = stalls("frozen");
+    int online = stalls("online");
+    assertThat(frozen).isGreaterThan(1000);
+    assertThat(online).isLessThan(frozen / 3);
+  }
+
+  /**
+   * Iterations of residents that stalled, when outputs have 50 tokens instead of the declared 5.
+   */
+  private static int stalls(String estimates) {
+    Map<String, String> options = Map.of("estimates", estimates, "pace", "0");
+    Stepper s = stepper("headroom", new KvCapacity(200, 1, 0), Optional.of(outputs(5)), options);
+    Deque<Request> alive = new ArrayDeque<>();
+    int stalls = 0;
+    for (int i = 0; i < 4000; i++) {
+      while (alive.size() < 20) {
+        alive.add(s.arrive(5, 60));
+      }
+      s.run(1);
+      stalls += s.gauges().get("stalled").intValue();
+      for (Request request : List.copyOf(alive)) {
+        if (request.generatedTokens() == 50) {
+          alive.remove(request);
+          s.end(request);
+        }
+      }
+    }
+    return stalls;
+  }
+
+  @Test
+  void reportsTheStabilityMargin() {
+    Workload workload = new Workload(2, LengthHistogram.of(100), LengthHistogram.of(50));
+    Stepper s =
+        stepper(
+            "weir",
+            new KvCapacity(1000, 16, 0),
+            Optional.of(workload),
+            Map.of("estimates", "frozen"));
+    // W = 107.5 * 51 + (2500 + 50) / 2 with half a block, C = 16,000, dT = 0.01 + 1e-6 C = 0.026 s.
+    double mu = 16_000 / (6757.5 * 0.026);
+    assertThat(s.gauges().get("sustainable_rate")).isCloseTo(mu, within(0.03 * mu));
+    assertThat(s.gauges().get("stability_margin")).isCloseTo(1 - 2 / mu, within(0.01));
+    assertThat(s.gauges().get("admissions_per_iteration"))
+        .isCloseTo(1.2 * 16_000 / 6757.5, within(0.1));
+  }
+
+  @Test
+  void frozenEstimatesNeedADeclaration() {
+    for (String name : List.of("weir", "headroom")) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(
+              () ->
+                  stepper(
+                      name,
+                      new KvCapacity(10, 4, 0),
+                      Optional.empty(),
+                      Map.of("estimates", "frozen")))
+          .withMessageContaining("estimates=frozen");
+    }
+  }
+
+  @Test
+  void swappedRequestsComeBackBeforeAnybodyEnters() {
+    Map<String, String> greedy = Map.of("z", "-100", "growthReserve", "0");
+    Stepper s =
+        Stepper.of(
+            "headroom",
+            new KvCapacity(4, 4, 100),
+            LIMITS,
+            Preemption.SWAP,
+            Optional.of(outputs(3)),
+            greedy);
+    Request first = s.arrive(8, 8);
+    Request second = s.arrive(8, 8);
+    Request third = s.arrive(1, 1);
+    s.run(2);
+    assertThat(second.state()).isEqualTo(RequestState.SWAPPED);
+    s.end(first);
+    s.plan();
+    assertThat(s.plan.resumedCount()).isEqualTo(1);
+    assertThat(s.scheduled()).containsExactly(second, third);
+    assertThat(second.scheduledTokens()).isEqualTo(1);
+  }
+}
