@@ -137,7 +137,7 @@ record BenchSummary(
   Report report() {
     String schedulers =
         runs.stream().map(run -> run.result().scheduler()).collect(Collectors.joining(" and "));
-    return new Report(
+    return Report.of(
         schedulers + " on " + arrivals.name(),
         Format.count(arrivals.arrivals().size())
             + " requests, "

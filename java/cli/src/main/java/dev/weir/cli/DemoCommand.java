@@ -205,7 +205,7 @@ final class DemoCommand implements Callable<Integer> {
     facts.addAll(stability);
     HtmlFile.write(
         html,
-        new Report(
+        Report.of(
             "FCFS and Nested WAIT tell the same " + prompts.size() + " stories",
             "A Llama model with 260,000 parameters continues "
                 + prompts.size()

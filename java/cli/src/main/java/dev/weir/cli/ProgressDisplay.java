@@ -3,8 +3,10 @@ package dev.weir.cli;
 import java.io.Console;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -20,10 +22,18 @@ final class ProgressDisplay implements AutoCloseable {
   private static final int BAR_MILLIS = 200;
   private static final int LINE_MILLIS = 5_000;
 
-  private final ProgressBar bar;
+  private static final long LATER_NANOS = 2_000_000_000;
 
-  private ProgressDisplay(ProgressBar bar) {
+  private final Supplier<ProgressBar> maker;
+  private final long showAt;
+  private final AtomicLong before = new AtomicLong();
+  private volatile ProgressBar bar;
+
+  /** Shows {@code bar}, or makes one when it is due; null for neither. */
+  private ProgressDisplay(ProgressBar bar, Supplier<ProgressBar> maker) {
     this.bar = bar;
+    this.maker = maker;
+    showAt = System.nanoTime() + LATER_NANOS;
   }
 
   /**
@@ -36,7 +46,7 @@ final class ProgressDisplay implements AutoCloseable {
 
   /** Shows nothing. */
   static ProgressDisplay none() {
-    return new ProgressDisplay(null);
+    return new ProgressDisplay(null, null);
   }
 
   /**
@@ -47,24 +57,31 @@ final class ProgressDisplay implements AutoCloseable {
    * @param unit name of a unit, shown after the numbers
    */
   static ProgressDisplay start(String task, long total, String unit) {
+    return new ProgressDisplay(builder(task, total, unit).build(), null);
+  }
+
+  /** As {@link #start}, but shows nothing of what is over in two seconds. */
+  static ProgressDisplay startLater(String task, long total, String unit) {
+    return new ProgressDisplay(null, () -> builder(task, total, unit).build());
+  }
+
+  private static ProgressBarBuilder builder(String task, long total, String unit) {
     PrintStream err = System.err;
     boolean terminal = watched();
-    ProgressBarBuilder builder =
-        new ProgressBarBuilder()
-            .setTaskName(task)
-            .setInitialMax(total)
-            .setUnit(" " + unit, 1)
-            .setStyle(
-                err.charset().equals(StandardCharsets.UTF_8)
-                    ? ProgressBarStyle.UNICODE_BLOCK
-                    : ProgressBarStyle.ASCII)
-            .showSpeed()
-            .setUpdateIntervalMillis(terminal ? BAR_MILLIS : LINE_MILLIS)
-            .setConsumer(
-                terminal
-                    ? new ConsoleProgressBarConsumer(err, BAR_WIDTH)
-                    : new DelegatingProgressBarConsumer(withoutRepetition(err), BAR_WIDTH));
-    return new ProgressDisplay(builder.build());
+    return new ProgressBarBuilder()
+        .setTaskName(task)
+        .setInitialMax(total)
+        .setUnit(" " + unit, 1)
+        .setStyle(
+            err.charset().equals(StandardCharsets.UTF_8)
+                ? ProgressBarStyle.UNICODE_BLOCK
+                : ProgressBarStyle.ASCII)
+        .showSpeed()
+        .setUpdateIntervalMillis(terminal ? BAR_MILLIS : LINE_MILLIS)
+        .setConsumer(
+            terminal
+                ? new ConsoleProgressBarConsumer(err, BAR_WIDTH)
+                : new DelegatingProgressBarConsumer(withoutRepetition(err), BAR_WIDTH));
   }
 
   /** The library writes the last state twice. */
@@ -86,8 +103,20 @@ final class ProgressDisplay implements AutoCloseable {
 
   /** Adds units of finished work. */
   void add(long units) {
-    if (bar != null) {
+    if (bar == null && maker != null) {
+      before.addAndGet(units);
+      makeIfDue();
+    } else if (bar != null) {
       bar.stepBy(units);
+    }
+  }
+
+  private synchronized void makeIfDue() {
+    if (bar == null && System.nanoTime() >= showAt) {
+      bar = maker.get();
+    }
+    if (bar != null) {
+      bar.stepBy(before.getAndSet(0));
     }
   }
 

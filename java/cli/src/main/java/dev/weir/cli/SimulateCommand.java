@@ -1,5 +1,7 @@
 package dev.weir.cli;
 
+import dev.weir.cli.report.SimulationChart;
+import dev.weir.cli.report.StabilityChart;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.SchedulerConfig;
@@ -7,8 +9,11 @@ import dev.weir.scheduling.SchedulerOptions;
 import dev.weir.scheduling.Workload;
 import dev.weir.simulation.Arrival;
 import dev.weir.simulation.BatchPredictions;
+import dev.weir.simulation.ChromeTrace;
+import dev.weir.simulation.DecisionLog;
 import dev.weir.simulation.IterationTime;
 import dev.weir.simulation.IterationTimes;
+import dev.weir.simulation.SimulatedRequest;
 import dev.weir.simulation.Simulation;
 import dev.weir.simulation.SimulationCsv;
 import dev.weir.simulation.SimulationListener;
@@ -30,7 +35,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -62,6 +69,7 @@ import picocli.CommandLine.Spec;
       "      --output-tokens exponential:200 --scheduler fcfs,sarathi,weir",
       "  weir simulate --trace T.csv --scheduler vllm-v0 --semantics vidur --blocks 7424 \\",
       "      --batch-cap 128 --requests-out R.csv --iterations-out I.csv",
+      "  weir simulate --html simulation.html",
       "  weir simulate --batches B.csv --out O.csv"
     })
 final class SimulateCommand implements Callable<Integer> {
@@ -130,6 +138,23 @@ final class SimulateCommand implements Callable<Integer> {
   private Path iterationsOut;
 
   @Option(
+      names = "--decision-log",
+      paramLabel = "FILE",
+      description =
+          "Write a row for each decision on a request that waits: held and why, admitted and the"
+              + " overflow probability predicted, evicted. CSV, or JSON lines if the name ends in"
+              + " .jsonl; needs a single scheduler.")
+  private Path decisionLog;
+
+  @Option(
+      names = "--chrome-trace",
+      paramLabel = "FILE",
+      description =
+          "Write iterations and requests as slices for Perfetto or chrome://tracing; needs a single"
+              + " scheduler.")
+  private Path chromeTrace;
+
+  @Option(
       names = "--batches",
       paramLabel = "FILE",
       description =
@@ -145,6 +170,12 @@ final class SimulateCommand implements Callable<Integer> {
 
   @Option(names = "--json", description = "Print one JSON object instead of the table.")
   private boolean json;
+
+  @Option(names = "--html", paramLabel = "FILE", description = "Write a page with charts.")
+  private Path html;
+
+  @Option(names = "--no-progress", description = "Show no progress.")
+  private boolean noProgress;
 
   @Override
   public Integer call() throws CliException {
@@ -177,9 +208,19 @@ final class SimulateCommand implements Callable<Integer> {
             "--semantics vidur is for " + VIDUR_SCHEDULERS + ", not for '" + scheduler + "'");
       }
     }
-    if (schedulers.names().size() > 1 && (requestsOut != null || iterationsOut != null)) {
+    Map<String, Path> singles = new LinkedHashMap<>();
+    singles.put("--requests-out", requestsOut);
+    singles.put("--iterations-out", iterationsOut);
+    singles.put("--decision-log", decisionLog);
+    singles.put("--chrome-trace", chromeTrace);
+    singles.values().removeIf(Objects::isNull);
+    if (schedulers.names().size() > 1 && !singles.isEmpty()) {
       throw check.refused(
-          "--requests-out and --iterations-out need one scheduler, not " + schedulers.names());
+          String.join(", ", singles.keySet())
+              + " need"
+              + (singles.size() == 1 ? "s" : "")
+              + " one scheduler, not "
+              + schedulers.names());
     }
     block.check(check);
     check.within("--blocks", blocks, 1, block.mostBlocks());
@@ -213,10 +254,19 @@ final class SimulateCommand implements Callable<Integer> {
     StableRegion region = StableRegion.of(time, load.lengths(), memory, limits());
     Workload planned =
         load.workload(Double.isFinite(load.rate()) ? load.rate() : region.sustainableRate());
-    List<SimulatedRun> runs =
-        schedulers.names().parallelStream()
-            .map(name -> simulate(name, time, config(name, region, planned)))
-            .toList();
+    OptionalDouble equilibrium = equilibrium(region, load.rate());
+    List<SimulatedRun> runs;
+    try (ProgressDisplay display =
+        noProgress
+            ? ProgressDisplay.none()
+            : ProgressDisplay.startLater(
+                "simulation", facts.requests() * schedulers.names().size(), "requests")) {
+      runs =
+          schedulers.names().parallelStream()
+              .map(
+                  name -> simulate(name, time, config(name, region, planned), equilibrium, display))
+              .toList();
+    }
     for (SimulatedRun run : runs) {
       err.printf(
           Locale.ROOT,
@@ -231,6 +281,42 @@ final class SimulateCommand implements Callable<Integer> {
         new SimulationSummary(facts, workload.seed(), iterationTime, region, semantics, runs);
     PrintWriter writer = spec.commandLine().getOut();
     writer.println(json ? Json.line(summary.json()) : summary.text());
+    if (html != null) {
+      HtmlFile.write(html, summary.report(stability(time, region, load.rate(), runs)));
+    }
+    if (!json) {
+      if (html != null) {
+        writer.println("page: " + html);
+      } else if (workload.bundled()) {
+        writer.println("'weir simulate --html FILE' draws all of this over time.");
+      }
+    }
+  }
+
+  /** KV tokens in use in the fluid equilibrium, if there is one. */
+  private static OptionalDouble equilibrium(StableRegion region, double rate) {
+    return Double.isFinite(rate) && region.at(rate).isStable()
+        ? OptionalDouble.of(region.at(rate).residentTokens())
+        : OptionalDouble.empty();
+  }
+
+  private static StabilityChart stability(
+      IterationTime time, StableRegion region, double rate, List<SimulatedRun> runs) {
+    double output = region.lengths().output();
+    List<StabilityChart.Load> loads = new ArrayList<>();
+    if (Double.isFinite(rate)) {
+      loads.add(new StabilityChart.Load("arrivals", output, rate, false));
+    }
+    for (SimulatedRun run : runs) {
+      double tokens = run.metrics().windowOutputTokensPerSecond();
+      loads.add(
+          new StabilityChart.Load(
+              run.scheduler(),
+              output,
+              Double.isNaN(tokens) ? run.metrics().requestsPerSecond() : tokens / output,
+              true));
+    }
+    return StabilityCurve.of(time, region.lengths(), region.memory(), region.limits(), loads);
   }
 
   private BatchLimits limits() {
@@ -257,7 +343,12 @@ final class SimulateCommand implements Callable<Integer> {
         SchedulerOptions.of(settings));
   }
 
-  private SimulatedRun simulate(String scheduler, IterationTime time, SchedulerConfig config) {
+  private SimulatedRun simulate(
+      String scheduler,
+      IterationTime time,
+      SchedulerConfig config,
+      OptionalDouble equilibrium,
+      ProgressDisplay display) {
     SimulationOptions options =
         new SimulationOptions(
             scheduler,
@@ -267,22 +358,80 @@ final class SimulateCommand implements Callable<Integer> {
             maxOutputTokens == null ? OptionalInt.empty() : OptionalInt.of(maxOutputTokens));
     SimulationMetrics figures = new SimulationMetrics();
     RefusedRequests refused = new RefusedRequests();
+    SimulationChart chart = html == null ? null : new SimulationChart(config.memory());
+    List<SimulationListener> listeners = new ArrayList<>();
+    listeners.add(figures);
+    listeners.add(refused);
+    if (!noProgress) {
+      listeners.add(new RequestsDone(display));
+    }
+    if (chart != null) {
+      listeners.add(chart);
+    }
     long start = System.nanoTime();
     SimulationResult result;
     try (SimulationCsv csv = new SimulationCsv(requestsOut, iterationsOut);
+        DecisionLog log = decisionLog == null ? null : new DecisionLog(decisionLog);
+        ChromeTrace trace = chromeTrace == null ? null : new ChromeTrace(chromeTrace);
         ClosableArrivals arrivals = workload.arrivals()) {
-      SimulationListener listener =
-          requestsOut == null && iterationsOut == null
-              ? SimulationListeners.both(figures, refused)
-              : SimulationListeners.both(figures, SimulationListeners.both(refused, csv));
-      result = Simulation.run(options, arrivals, listener);
+      if (requestsOut != null || iterationsOut != null) {
+        listeners.add(csv);
+      }
+      if (log != null) {
+        listeners.add(log);
+      }
+      if (trace != null) {
+        listeners.add(trace);
+      }
+      result = Simulation.run(options, arrivals, SimulationListeners.all(listeners));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
     double wallSeconds = (System.nanoTime() - start) / 1e9;
     Metrics metrics = figures.metrics(result, config.memory().blocks());
+    String settings = config.options().toString();
     return new SimulatedRun(
-        scheduler, config.options().toString(), metrics, refused.lines, wallSeconds);
+        scheduler,
+        settings,
+        metrics,
+        refused.lines,
+        wallSeconds,
+        Optional.ofNullable(chart)
+            .map(
+                c ->
+                    c.chart(
+                        settings.equals("{}") ? scheduler : scheduler + " " + settings,
+                        metrics,
+                        equilibrium)));
+  }
+
+  /** Reports requests that need nothing any more, a few at a time. */
+  private static final class RequestsDone implements SimulationListener {
+    private static final int AT_A_TIME = 64;
+
+    private final ProgressDisplay display;
+    private int done;
+
+    RequestsDone(ProgressDisplay display) {
+      this.display = display;
+    }
+
+    @Override
+    public void refused(long index, Arrival arrival, String reason) {
+      done();
+    }
+
+    @Override
+    public void completed(SimulatedRequest request) {
+      done();
+    }
+
+    private void done() {
+      if (++done == AT_A_TIME) {
+        display.add(done);
+        done = 0;
+      }
+    }
   }
 
   /** Names the first few. */

@@ -1,7 +1,9 @@
 package dev.weir.cli;
 
+import dev.weir.cli.report.RunChart;
 import dev.weir.simulation.metrics.Metrics;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * One scheduler's simulation.
@@ -11,6 +13,12 @@ import java.util.List;
  * @param metrics what came out
  * @param refused the first few refused requests, with the reason
  * @param wallSeconds what the simulation itself took
+ * @param chart what a page shows of it, if a page was asked for
  */
 record SimulatedRun(
-    String scheduler, String options, Metrics metrics, List<String> refused, double wallSeconds) {}
+    String scheduler,
+    String options,
+    Metrics metrics,
+    List<String> refused,
+    double wallSeconds,
+    Optional<RunChart> chart) {}

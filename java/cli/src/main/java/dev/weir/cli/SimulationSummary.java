@@ -3,12 +3,15 @@ package dev.weir.cli;
 import dev.weir.cli.report.Fact;
 import dev.weir.cli.report.Format;
 import dev.weir.cli.report.MetricsTable;
+import dev.weir.cli.report.Report;
+import dev.weir.cli.report.StabilityChart;
 import dev.weir.simulation.SimulationSemantics;
 import dev.weir.simulation.capacity.StableRegion;
 import dev.weir.simulation.metrics.Metrics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /**
  * What {@code weir simulate} did, to be shown as text or JSON.
@@ -71,6 +74,29 @@ record SimulationSummary(
 
   private String semanticsName() {
     return semantics.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** The page; needs the charts of all runs. */
+  Report report(StabilityChart stability) {
+    String schedulers =
+        runs.stream().map(SimulatedRun::scheduler).collect(Collectors.joining(" and "));
+    return new Report(
+        schedulers + " on " + workload.name(),
+        Format.count(workload.requests())
+            + " requests served in virtual time from a KV pool of "
+            + Format.count(region.memory().tokens())
+            + " tokens. The pool sustains "
+            + Format.significant(region.sustainableRate())
+            + " requests/s of this mix in the fluid model"
+            + (Double.isFinite(workload.rate())
+                ? "; " + Format.significant(workload.rate()) + " arrive."
+                : "; all arrive at once."),
+        facts(),
+        runs.stream().map(run -> run.chart().orElseThrow()).toList(),
+        runs.stream().map(SimulatedRun::metrics).toList(),
+        stability,
+        List.of(),
+        "");
   }
 
   JsonSummary json() {

@@ -8,7 +8,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -145,5 +149,149 @@ class SimulateCommandTest {
       assertThat(run.err().lines()).hasSize(1);
       assertThat(run.err()).contains("nowhere.json");
     }
+  }
+
+  private static final String[] SCARCE = {
+    "--requests", "150",
+    "--arrivals", "poisson:30",
+    "--prompt-tokens", "uniform:20-100",
+    "--output-tokens", "exponential:80",
+    "--blocks", "120",
+    "--no-progress"
+  };
+
+  private static String[] scarce(String... more) {
+    List<String> all = new ArrayList<>(List.of(SCARCE));
+    all.addAll(List.of(more));
+    return all.toArray(String[]::new);
+  }
+
+  @Test
+  void withoutArgumentsItServesTheBundledTraceAndNamesThePage() {
+    CommandRun run = simulate("--no-progress");
+    assertThat(run.status()).isZero();
+    assertThat(run.out())
+        .contains("19,366 requests, Azure conversation trace, arrivals as recorded")
+        .containsPattern("\\| +fcfs \\| +weir ")
+        .contains("19366 of 19366")
+        .contains("'weir simulate --html FILE' draws all of this over time.");
+  }
+
+  @Test
+  void thePageHoldsTheRunsTheSegmentsAndTheRegion() throws Exception {
+    Path page = folder.resolve("deep/s.html");
+    CommandRun run = simulate(scarce("--scheduler", "fcfs,nested-wait", "--html", page.toString()));
+    assertThat(run.status()).isZero();
+    assertThat(run.out()).contains("page: " + page).doesNotContain("draws all of this");
+    String html = Files.readString(page);
+    assertThat(html)
+        .doesNotContainPattern("(?i)<(script|link|img)[^>]*(src|href)\\s*=\\s*[\"']?(https?:)?//")
+        .doesNotContain("/*DATA*/", "/*STYLE*/", "/*PAGE*/", "/*CHART*/");
+    int start = html.indexOf("id=\"data\">") + "id=\"data\">".length();
+    JsonNode data = JSON.readTree(html.substring(start, html.indexOf("</script>", start)));
+    JsonNode fcfs = data.at("/runs/0");
+    JsonNode nestedWait = data.at("/runs/1");
+
+    assertThat(fcfs.get("capacity_tokens").asInt()).isEqualTo(1920);
+    assertThat(fcfs.at("/timeline/t").size()).isGreaterThan(100);
+    assertThat(fcfs.get("evictions").size()).isPositive();
+    assertThat(fcfs.get("requests")).hasSize(150);
+    assertThat(fcfs.get("requests").findValues("evicted").toString()).contains("[[");
+    for (JsonNode request : fcfs.get("requests")) {
+      assertThat(request.get("scheduled").asDouble())
+          .isBetween(request.get("arrival").asDouble(), request.get("first_token").asDouble());
+      assertThat(request.get("first_token").asDouble())
+          .isLessThanOrEqualTo(request.get("end").asDouble());
+      for (JsonNode span : request.get("evicted")) {
+        assertThat(span.get(1).asDouble()).isGreaterThan(span.get(0).asDouble());
+      }
+    }
+    assertThat(fcfs.get("segments")).isEmpty();
+    assertThat(fcfs.at("/holds/0/reason").asText()).isEqualTo("MEMORY");
+
+    assertThat(nestedWait.get("buffer_tokens").asInt()).isBetween(1, 1920);
+    assertThat(nestedWait.get("segments").size()).isGreaterThan(1);
+    for (JsonNode segment : nestedWait.get("segments")) {
+      int samples = segment.get("t").size();
+      assertThat(samples).isGreaterThan(10);
+      for (String series : List.of("occupancy", "capacity", "queue", "threshold")) {
+        assertThat(segment.get(series)).as(series).hasSize(samples);
+      }
+    }
+
+    JsonNode loads = data.at("/stability/loads");
+    assertThat(loads.findValuesAsText("label")).containsExactly("arrivals", "fcfs", "nested-wait");
+    assertThat(loads.get(0).get("measured").asBoolean()).isFalse();
+    assertThat(loads.get(1).get("requests_per_second").asDouble())
+        .isPositive()
+        .isLessThan(loads.get(0).get("requests_per_second").asDouble());
+  }
+
+  @Test
+  void theDecisionLogSaysWhyEachRequestWaited() throws Exception {
+    Path log = folder.resolve("d.csv");
+    CommandRun run =
+        simulate(scarce("--scheduler", "fcfs", "--json", "--decision-log", log.toString()));
+    JsonNode metrics = JSON.readTree(run.out()).at("/runs/0/metrics");
+    List<String> lines = Files.readAllLines(log);
+    assertThat(lines.getFirst()).isEqualTo("time,event,request,reason,overflow_probability");
+    long held = lines.stream().filter(line -> line.contains(",held,")).count();
+    long evicted = lines.stream().filter(line -> line.contains(",evicted,")).count();
+    long all = 0;
+    for (JsonNode count : metrics.get("holds")) {
+      all += count.asLong();
+    }
+    assertThat(held).isEqualTo(all).isPositive();
+    assertThat(evicted).isEqualTo(metrics.get("evictions").asLong()).isPositive();
+    assertThat(lines).hasSize(Math.toIntExact(1 + held + evicted));
+  }
+
+  @Test
+  void theDecisionLogHasThePredictionOfEachAdmission() throws Exception {
+    Path log = folder.resolve("d.jsonl");
+    simulate(scarce("--scheduler", "weir", "--decision-log", log.toString()));
+    double before = 0;
+    int admitted = 0;
+    for (String line : Files.readAllLines(log)) {
+      JsonNode entry = JSON.readTree(line);
+      assertThat(entry.get("time").asDouble()).isGreaterThanOrEqualTo(before);
+      before = entry.get("time").asDouble();
+      if (entry.get("event").asText().equals("admitted")) {
+        admitted++;
+        assertThat(entry.get("overflow_probability").asDouble()).isBetween(0.0, 1.0);
+      } else {
+        assertThat(entry.has("overflow_probability")).isFalse();
+      }
+    }
+    assertThat(admitted).isGreaterThanOrEqualTo(150);
+  }
+
+  @Test
+  void theTraceForPerfettoHasASliceForEachIterationAndATrackForEachRequest() throws Exception {
+    Path trace = folder.resolve("t.json");
+    CommandRun run =
+        simulate(scarce("--scheduler", "fcfs", "--json", "--chrome-trace", trace.toString()));
+    JsonNode metrics = JSON.readTree(run.out()).at("/runs/0/metrics");
+    JsonNode events = JSON.readTree(trace.toFile());
+    assertThat(events.isArray()).isTrue();
+    Map<String, Integer> slices = new HashMap<>();
+    Set<Integer> tracks = new HashSet<>();
+    for (JsonNode event : events) {
+      slices.merge(event.get("name").asText() + " " + event.get("ph").asText(), 1, Integer::sum);
+      if (event.get("pid").asInt() == 2 && event.has("tid")) {
+        tracks.add(event.get("tid").asInt());
+        assertThat(event.get("dur").asDouble()).isNotNegative();
+      }
+    }
+    int iterations = metrics.get("iterations").asInt();
+    assertThat(slices)
+        .containsEntry("iteration X", iterations)
+        .containsEntry("KV blocks C", iterations)
+        .containsEntry("waiting X", 150)
+        .containsEntry("prefill X", 150)
+        .containsEntry("decode X", 150)
+        .containsEntry("process_name M", 2);
+    assertThat(slices.get("evicted X")).isBetween(1, metrics.get("evictions").asInt());
+    assertThat(tracks).hasSize(150);
   }
 }

@@ -159,7 +159,15 @@ class UsageTest {
         wrong("--kv-bytes is 100, must be at least", "info", "-m", model, "--kv-bytes", "100"),
         wrong("no scheduler is named 'lifo'", "simulate", "--scheduler", "lifo"),
         wrong("--batches and --out", "simulate", "--batches", "x.csv"),
-        wrong("one scheduler", "simulate", "--requests-out", "r.csv"),
+        wrong("--requests-out needs one scheduler", "simulate", "--requests-out", "r.csv"),
+        wrong(
+            "--iterations-out, --decision-log need one scheduler, not [fcfs, weir]",
+            "simulate",
+            "--decision-log",
+            "d.csv",
+            "--iterations-out",
+            "i.csv"),
+        wrong("--chrome-trace needs one scheduler", "simulate", "--chrome-trace", "t.json"),
         wrong("--arrivals: 'soon' is no arrival process", "simulate", "--arrivals", "soon"),
         wrong(
             "--iteration-time: 'fast' is no time of an iteration",

@@ -1,5 +1,8 @@
 package dev.weir.simulation;
 
+import dev.weir.scheduling.Scheduler;
+import java.util.function.ObjDoubleConsumer;
+
 /** The figures of one iteration; filled again for the next one. Times in seconds. */
 public final class SimulatedIteration {
   long index;
@@ -10,7 +13,11 @@ public final class SimulatedIteration {
   int alive;
   final BatchShape batch = new BatchShape();
 
-  SimulatedIteration() {}
+  private final Scheduler scheduler;
+
+  SimulatedIteration(Scheduler scheduler) {
+    this.scheduler = scheduler;
+  }
 
   /** Number of iterations before. */
   public long index() {
@@ -45,5 +52,10 @@ public final class SimulatedIteration {
   /** Requests that had arrived and not ended when it started. */
   public int alive() {
     return alive;
+  }
+
+  /** The scheduler's own figures now, by name; see {@link Scheduler#gauges}. */
+  public void gauges(ObjDoubleConsumer<String> sink) {
+    scheduler.gauges(sink);
   }
 }

@@ -26,7 +26,7 @@ public final class Simulation {
   private final SimulationListener listener;
   private final Scheduler scheduler;
   private final IterationPlan plan;
-  private final SimulatedIteration iteration = new SimulatedIteration();
+  private final SimulatedIteration iteration;
 
   private Arrival next;
   private long nextIndex;
@@ -51,6 +51,7 @@ public final class Simulation {
     this.listener = listener;
     memory = config.memory();
     scheduler = Schedulers.create(options.scheduler(), config);
+    iteration = new SimulatedIteration(scheduler);
     plan = new IterationPlan(memory, config.limits(), config.preemption());
     freeBlocks = memory.blocks();
     freeSwapBlocks = memory.swapBlocks();
@@ -84,6 +85,7 @@ public final class Simulation {
       }
       plan.begin(now, freeBlocks, freeSwapBlocks);
       scheduler.plan(plan);
+      listener.planned(now);
       applyEvictions();
       for (int i = 0; i < plan.heldCount(); i++) {
         listener.held((SimulatedRequest) plan.held(i).driverState(), plan.holdReason(i));
@@ -169,6 +171,7 @@ public final class Simulation {
     for (int i = 0; i < plan.evictionCount(); i++) {
       Request request = plan.evicted(i);
       SimulatedRequest simulated = (SimulatedRequest) request.driverState();
+      listener.evicted(simulated);
       if (request.state() == RequestState.SWAPPED) {
         freeSwapBlocks -= memory.blocksFor(simulated.cachedTokens);
         continue;

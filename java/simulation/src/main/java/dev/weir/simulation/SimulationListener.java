@@ -16,6 +16,17 @@ public interface SimulationListener {
   default void refused(long index, Arrival arrival, String reason) {}
 
   /**
+   * The scheduler made a plan. What {@link #evicted}, {@link #held} and {@link #predicted} tell
+   * next belongs to it.
+   *
+   * @param time seconds of the workload's clock
+   */
+  default void planned(double time) {}
+
+  /** The plan took the KV blocks of a request. */
+  default void evicted(SimulatedRequest request) {}
+
+  /**
    * The plan of an iteration left a waiting request out. A scheduler names the request that would
    * have been next; those behind it wait for the same reason.
    */

@@ -1,10 +1,18 @@
 package dev.weir.simulation;
 
 import dev.weir.scheduling.HoldReason;
+import java.util.List;
 
 /** Joins listeners. */
 public final class SimulationListeners {
   private SimulationListeners() {}
+
+  /** Tells all of them, in this order. */
+  public static SimulationListener all(List<SimulationListener> listeners) {
+    return listeners.stream()
+        .reduce(SimulationListeners::both)
+        .orElseGet(() -> new SimulationListener() {});
+  }
 
   /** Tells {@code first} and then {@code second}. */
   public static SimulationListener both(SimulationListener first, SimulationListener second) {
@@ -19,6 +27,18 @@ public final class SimulationListeners {
       public void refused(long index, Arrival arrival, String reason) {
         first.refused(index, arrival, reason);
         second.refused(index, arrival, reason);
+      }
+
+      @Override
+      public void planned(double time) {
+        first.planned(time);
+        second.planned(time);
+      }
+
+      @Override
+      public void evicted(SimulatedRequest request) {
+        first.evicted(request);
+        second.evicted(request);
       }
 
       @Override

@@ -63,7 +63,7 @@ function axis(title, more) {
     title: {display: !!title, text: title, color: colour("soft")}, ...more,
   };
 }
-const fixedWidth = {afterFit: scale => { scale.width = 62; }};
+const fixedWidth = {afterFit: scale => { scale.width = 78; }};
 const common = () => ({
   animation: false, responsive: true, maintainAspectRatio: false, parsing: false, normalized: true,
   layout: {autoPadding: false, padding: {top: 6, right: 14}},
