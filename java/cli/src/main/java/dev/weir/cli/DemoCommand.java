@@ -63,7 +63,7 @@ import picocli.CommandLine.Spec;
       ""
     })
 final class DemoCommand implements Callable<Integer> {
-  private static final List<String> SCHEDULERS = List.of("fcfs", "nested-wait");
+  private static final List<String> SCHEDULERS = List.of("fcfs", "weir");
   private static final int BLOCK_SIZE = 16;
   private static final long SEED = 20_261_120;
   private static final int STORIES_PRINTED = 3;

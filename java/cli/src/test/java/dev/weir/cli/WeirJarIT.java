@@ -122,11 +122,11 @@ class WeirJarIT {
     assertThat(run.err()).isEmpty();
     assertThat(run.status()).isZero();
     assertThat(run.out())
-        .contains("fcfs", "nested-wait", "64 of 64", "Once upon a time, there was a little fox")
+        .contains("fcfs", "weir", "64 of 64", "Once upon a time, there was a little fox")
         .contains("64 of 64 stories are the same, token for token, under both schedulers");
     // The point of the demo: the pool is too small for first come, first served.
     assertThat(run.out()).containsPattern("(?m)^ evictions +\\| +[1-9][0-9]* ");
-    assertThat(page).content().contains("Chart.js v4").contains("\"name\":\"nested-wait\"");
+    assertThat(page).content().contains("Chart.js v4").contains("\"name\":\"weir\"");
   }
 
   @Test

@@ -154,7 +154,7 @@ public final class EngineOptions {
     private OptionalLong kvBytes = OptionalLong.empty();
     private int blockSize = 16;
     private long swapBlocks;
-    private String scheduler = "nested-wait";
+    private String scheduler = "weir";
     private Map<String, String> schedulerOptions = Map.of();
     private Preemption preemption = Preemption.RECOMPUTE;
     private int maxSequences = 256;
@@ -225,7 +225,7 @@ public final class EngineOptions {
       return this;
     }
 
-    /** The name of a policy that {@link Schedulers#all()} lists; {@code nested-wait} by default. */
+    /** The name of a policy that {@link Schedulers#all()} lists; {@code weir} by default. */
     public Builder scheduler(String scheduler) {
       this.scheduler = Objects.requireNonNull(scheduler, "scheduler");
       return this;

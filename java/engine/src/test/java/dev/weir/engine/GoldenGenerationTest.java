@@ -24,7 +24,7 @@ class GoldenGenerationTest {
 
   static Stream<Arguments> setups() {
     List<Arguments> setups = new ArrayList<>();
-    for (String scheduler : List.of("fcfs", "nested-wait")) {
+    for (String scheduler : List.of("fcfs", "nested-wait", "weir")) {
       for (int blockSize : new int[] {1, 3, 16}) {
         for (Preemption preemption : Preemption.values()) {
           setups.add(Arguments.of(scheduler, blockSize, preemption));
