@@ -7,10 +7,11 @@ import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.Workload;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalDouble;
 import java.util.function.DoubleFunction;
 import java.util.function.DoublePredicate;
-import java.util.function.DoubleUnaryOperator;
+import java.util.stream.IntStream;
 
 /**
  * Segment boundaries, thresholds and safety buffer of Nested WAIT (arXiv 2504.11320; {@code
@@ -41,6 +42,8 @@ import java.util.function.DoubleUnaryOperator;
  */
 public final class NestedWaitThresholds {
   private static final int BISECTIONS = 200;
+  private static final int NEWTON_STEPS = 200;
+  private static final double USUAL_SLACK = 1.5;
   private static final double[] SLACKS = {1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4, 6, 10};
 
   /**
@@ -48,24 +51,25 @@ public final class NestedWaitThresholds {
    *
    * @param segments {@code m}, at least 1, if {@code boundaries} is empty. Few are better: each one
    *     more adds slack and a place where residents wait
-   * @param boundaries {@code b_1, b_2, ...} in tokens, increasing; empty to choose the median of
-   *     the output length, the median of those that are longer, and so on, so that a request is as
-   *     likely to end as to go on at each of them. The longest output is appended if it is longer
-   *     than the last one
+   * @param boundaries {@code b_1, b_2, ...} in tokens, increasing; empty to choose by {@code rule}.
+   *     The longest output is appended if it is longer than the last one
    * @param slack {@code n_{k+1} / (q_k n_k)}, greater than 1; empty to choose. Little slack makes
    *     for large thresholds and a large buffer; the choice, admissible thresholds first, is that
    *     with the largest {@code n_1 M(n)^2}, which weighs the caps against the memory that is put
    *     to use
    * @param horizon {@code B}, iterations over which the overflow probability is bounded, at least 1
    * @param overflowProbability {@code delta}, in (0, 0.5)
+   * @param rule how boundaries are chosen, for each slack anew
    */
   public record Settings(
       int segments,
       List<Integer> boundaries,
       OptionalDouble slack,
       int horizon,
-      double overflowProbability) {
+      double overflowProbability,
+      BoundarySelection.Rule rule) {
     public Settings {
+      Objects.requireNonNull(rule, "rule");
       boundaries = List.copyOf(boundaries);
       if (segments < 1) {
         throw new IllegalArgumentException("segments is " + segments + ", must be at least 1");
@@ -92,7 +96,23 @@ public final class NestedWaitThresholds {
       }
     }
 
-    /** Three segments at quantiles, slack chosen, 10,000 iterations, 5 %. */
+    /** With boundaries, if they are to be chosen, by {@link BoundarySelection.Rule#HALVING}. */
+    public Settings(
+        int segments,
+        List<Integer> boundaries,
+        OptionalDouble slack,
+        int horizon,
+        double overflowProbability) {
+      this(
+          segments,
+          boundaries,
+          slack,
+          horizon,
+          overflowProbability,
+          BoundarySelection.Rule.HALVING);
+    }
+
+    /** Three segments at halving quantiles, slack chosen, 10,000 iterations, 5 %. */
     public static Settings defaults() {
       return new Settings(3, List.of(), OptionalDouble.empty(), 10_000, 0.05);
     }
@@ -142,6 +162,8 @@ public final class NestedWaitThresholds {
   /**
    * Any thresholds, one for each segment.
    *
+   * @param settings boundaries that are to be chosen are chosen for its slack, or for 1.5 if it has
+   *     none
    * @throws IllegalArgumentException if they are not as many as there are segments, not positive,
    *     if {@code n_{k+1} <= q_k n_k} for some segment, or if {@code M(n) > C}
    */
@@ -149,9 +171,11 @@ public final class NestedWaitThresholds {
       Workload workload,
       IterationCost cost,
       KvCapacity memory,
+      BatchLimits limits,
       Settings settings,
       double... thresholds) {
-    int[] boundaries = boundaries(workload, settings);
+    int[] boundaries =
+        boundaries(workload, cost, memory, limits, settings, settings.slack().orElse(USUAL_SLACK));
     String values = "thresholds is " + Arrays.toString(thresholds);
     if (thresholds.length != boundaries.length) {
       throw new IllegalArgumentException(
@@ -198,11 +222,12 @@ public final class NestedWaitThresholds {
       BatchLimits limits,
       Settings settings,
       boolean whole) {
-    int[] boundaries = boundaries(workload, settings);
     double[] slacks =
         settings.slack().isPresent() ? new double[] {settings.slack().getAsDouble()} : SLACKS;
     NestedWaitThresholds best = null;
+    int[] boundaries = null;
     for (double slack : slacks) {
+      boundaries = boundaries(workload, cost, memory, limits, settings, slack);
       NestedWaitThresholds candidate =
           largest(workload, cost, memory, limits, settings, boundaries, slack, whole);
       if (candidate != null && (best == null || candidate.isBetterThan(best))) {
@@ -384,32 +409,29 @@ public final class NestedWaitThresholds {
   }
 
   /** {@code sum of (p + s) for s in (from, to]}. */
-  private static double tokensOfStages(double prompt, int from, int to) {
+  static double tokensOfStages(double prompt, int from, int to) {
     return (to - from) * (prompt + (from + to + 1) / 2.0);
   }
 
-  private static int[] boundaries(Workload workload, Settings settings) {
-    LengthHistogram output = workload.outputTokens();
-    int[] chosen =
-        settings.boundaries().isEmpty()
-            ? quantiles(output, settings.segments())
-            : settings.boundaries().stream().mapToInt(Integer::intValue).toArray();
+  private static int[] boundaries(
+      Workload workload,
+      IterationCost cost,
+      KvCapacity memory,
+      BatchLimits limits,
+      Settings settings,
+      double slack) {
+    if (settings.boundaries().isEmpty()) {
+      return BoundarySelection.boundaries(
+          settings.rule(), workload, cost, memory, limits, settings, slack);
+    }
     // A boundary that no request crosses would be the entrance of an empty segment.
-    int kept = 0;
-    while (kept < chosen.length && output.survival(chosen[kept]) > 0) {
-      kept++;
-    }
-    int[] boundaries = Arrays.copyOf(chosen, kept + 1);
-    boundaries[kept] = output.max();
-    return boundaries;
-  }
-
-  private static int[] quantiles(LengthHistogram output, int segments) {
-    int[] boundaries = new int[segments - 1];
-    for (int k = 1; k < segments; k++) {
-      boundaries[k - 1] = output.quantile(1 - Math.pow(2, -k));
-    }
-    return Arrays.stream(boundaries).distinct().toArray();
+    LengthHistogram output = workload.outputTokens();
+    return IntStream.concat(
+            settings.boundaries().stream()
+                .mapToInt(Integer::intValue)
+                .filter(b -> output.survival(b) > 0),
+            IntStream.of(output.max()))
+        .toArray();
   }
 
   /**
@@ -438,25 +460,30 @@ public final class NestedWaitThresholds {
               + n
               + ")");
     }
-    // Convex with a root at 0 and a negative slope there: exactly one more root, and the sign tells
-    // the side.
-    // ln(1 - q + q e^t) = t + ln(q + (1 - q) e^-t), which does not overflow.
-    DoubleUnaryOperator drift =
-        theta -> n * (theta + Math.log(q + (1 - q) * Math.exp(-theta))) - theta * next;
-    double high = 1;
-    while (drift.applyAsDouble(high) < 0) {
-      high *= 2;
+    // Convex with a root at 0 and a negative slope there: exactly one more root, and from the right
+    // of it Newton's method descends to it without ever passing it.
+    double theta = 1;
+    while (drift(n, q, next, theta) < 0) {
+      theta *= 2;
     }
-    double low = 0;
-    for (int i = 0; i < BISECTIONS && high - low > 1e-12 * high; i++) {
-      double middle = (low + high) / 2;
-      if (drift.applyAsDouble(middle) < 0) {
-        low = middle;
-      } else {
-        high = middle;
+    for (int i = 0; i < NEWTON_STEPS; i++) {
+      double slope = n * q / (q + (1 - q) * Math.exp(-theta)) - next;
+      double step = drift(n, q, next, theta) / slope;
+      if (!(step > 1e-14 * theta)) {
+        break;
       }
+      theta -= step;
     }
-    return high;
+    return theta;
+  }
+
+  /** {@code n ln(1 - q + q e^theta) - theta next}, without overflow or cancellation. */
+  private static double drift(double n, double q, double next, double theta) {
+    double growth =
+        theta < 1
+            ? Math.log1p(q * Math.expm1(theta))
+            : theta + Math.log(q + (1 - q) * Math.exp(-theta));
+    return n * growth - theta * next;
   }
 
   /**

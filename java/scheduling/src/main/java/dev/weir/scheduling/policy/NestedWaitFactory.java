@@ -5,10 +5,13 @@ import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.SchedulerOptions;
 import dev.weir.scheduling.Workload;
+import dev.weir.scheduling.fluid.BoundarySelection;
 import dev.weir.scheduling.fluid.NestedWaitThresholds;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.IntStream;
 
@@ -43,11 +46,22 @@ import java.util.stream.IntStream;
  */
 public final class NestedWaitFactory implements SchedulerFactory {
   private static final String STRICT = "strict";
+
+  /** The default first. */
+  private static final SequencedMap<String, BoundarySelection.Rule> RULES = new LinkedHashMap<>();
+
+  static {
+    RULES.put("halving", BoundarySelection.Rule.HALVING);
+    RULES.put("leastMemory", BoundarySelection.Rule.LEAST_MEMORY);
+    RULES.put("equal", BoundarySelection.Rule.EQUAL);
+  }
+
   private static final Set<String> STRICT_OPTIONS =
       Set.of(
           "mode",
           "segments",
           "boundaries",
+          "choose",
           "slack",
           "delta",
           "horizon",
@@ -56,7 +70,16 @@ public final class NestedWaitFactory implements SchedulerFactory {
           "drain");
   private static final Set<String> OPTIONS =
       Set.of(
-          "mode", "segments", "boundaries", "slack", "delta", "horizon", "maxHold", "fill", "pace");
+          "mode",
+          "segments",
+          "boundaries",
+          "choose",
+          "slack",
+          "delta",
+          "horizon",
+          "maxHold",
+          "fill",
+          "pace");
 
   @Override
   public String name() {
@@ -101,7 +124,8 @@ public final class NestedWaitFactory implements SchedulerFactory {
             ? OptionalDouble.of(options.getDouble("slack", 0, Math.nextUp(1.0), 1e6))
             : OptionalDouble.empty(),
         options.getInt("horizon", defaults.horizon(), 1, Integer.MAX_VALUE),
-        options.getDouble("delta", defaults.overflowProbability(), 1e-9, 0.49));
+        options.getDouble("delta", defaults.overflowProbability(), 1e-9, 0.49),
+        RULES.get(options.getChoice("choose", List.copyOf(RULES.keySet()))));
   }
 
   private static Scheduler strict(SchedulerConfig config, NestedWaitThresholds.Settings settings) {
@@ -134,6 +158,7 @@ public final class NestedWaitFactory implements SchedulerFactory {
             workload,
             config.cost(),
             config.memory(),
+            config.limits(),
             settings,
             chosen.stream().mapToDouble(Integer::doubleValue).toArray());
   }

@@ -23,7 +23,7 @@ import java.util.stream.IntStream;
  * <ul>
  *   <li>{@code mode}: {@code workConserving} (default) or {@code strict}, which follows the paper
  *       to the letter and needs a workload
- *   <li>{@code classes} (default 16): the most classes; more are put together by output length
+ *   <li>{@code classes} (default 64): the most classes; more are put together by output length
  *   <li>{@code cycle}: {@code T} in seconds, which gives thresholds {@code n_j = lambda_j T}, in
  *       strict mode rounded up to whole numbers. Default: the largest that fits the pool, and in
  *       strict mode the iteration
@@ -85,7 +85,7 @@ public final class WaitFactory implements SchedulerFactory {
       Workload workload, SchedulerConfig config, boolean strict) {
     SchedulerOptions options = config.options();
     List<RequestClass> classes =
-        WaitThresholds.classesOf(workload, options.getInt("classes", 16, 1, 1000));
+        WaitThresholds.classesOf(workload, options.getInt("classes", 64, 1, 1000));
     List<Integer> chosen = options.getIntList("thresholds", 1, Integer.MAX_VALUE);
     if (!chosen.isEmpty()) {
       if (options.has("cycle")) {

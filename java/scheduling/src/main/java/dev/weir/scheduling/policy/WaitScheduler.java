@@ -43,7 +43,7 @@ import java.util.stream.IntStream;
  */
 final class WaitScheduler implements Scheduler {
   /** Admissions that may be saved up, so that a short lull does not cost throughput. */
-  private static final double BURST = 2;
+  private static final int BURST = 8;
 
   private static final class Node extends RequestQueue.Node {
     final int requestClass;
@@ -79,7 +79,7 @@ final class WaitScheduler implements Scheduler {
   private final int classes;
   private final double[] thresholds;
   private final double[] caps;
-  private final double admissionsPerIteration;
+  private final AdmissionPacer pacer = new AdmissionPacer(BURST);
   private final double fullBatch;
   private final String[] occupancyNames;
   private final String[] waitingNames;
@@ -105,7 +105,6 @@ final class WaitScheduler implements Scheduler {
   private final int[] residues;
 
   private long longestBlocks;
-  private double credit;
   private long arrivals;
 
   /**
@@ -143,11 +142,9 @@ final class WaitScheduler implements Scheduler {
       capNames[j] = "class_capacity" + label;
       thresholdNames[j] = "class_threshold" + label;
     }
-    admissionsPerIteration =
-        pace * computed.map(WaitThresholds::admissionsPerIteration).orElse(0.0);
+    computed.ifPresent(t -> pacer.setPace(pace * t.admissionsPerIteration()));
     fullBatch =
         Math.clamp(fill * computed.map(WaitThresholds::sequences).orElse(0.0), 1, maxSequences);
-    credit = Math.max(BURST, admissionsPerIteration);
     waiting =
         IntStream.range(0, classes).mapToObj(_ -> new RequestQueue()).toArray(RequestQueue[]::new);
     residents = new RunningRequests<>(maxSequences);
@@ -184,8 +181,7 @@ final class WaitScheduler implements Scheduler {
 
   @Override
   public void plan(IterationPlan plan) {
-    credit = Math.max(credit, -residents.size());
-    credit = Math.min(credit + admissionsPerIteration, Math.max(BURST, admissionsPerIteration));
+    pacer.tick();
     decode(plan);
     prefill(plan);
     if (plan.evictionCount() > 0) {
@@ -283,11 +279,20 @@ final class WaitScheduler implements Scheduler {
       promised += needed - memory.blocksFor((long) request.cachedTokens() + tokens);
       node.queue().remove(node);
       addResident(node);
-      credit--;
+      pacer.admitted();
     }
+    noteThoseHeld(plan);
+  }
+
+  /** The pace holds all alike, so it is noted once; other reasons are those of each class. */
+  private void noteThoseHeld(IterationPlan plan) {
+    boolean paced = false;
     for (RequestQueue queue : waiting) {
-      if (queue.first() != null) {
-        plan.hold(queue.first().request, closed((Node) queue.first()));
+      Node first = (Node) queue.first();
+      HoldReason reason = first == null ? null : closed(first);
+      if (reason != null && !(reason == HoldReason.PACING && paced)) {
+        plan.hold(first.request, reason);
+        paced |= reason == HoldReason.PACING;
       }
     }
   }
@@ -319,7 +324,7 @@ final class WaitScheduler implements Scheduler {
     if (occupancy[j] >= caps[j] && !underFilled) {
       return HoldReason.SEGMENT_FULL;
     }
-    if (credit < 1) {
+    if (!pacer.allows(1)) {
       return HoldReason.PACING;
     }
     // One that was evicted has waited for others before.
@@ -444,7 +449,7 @@ final class WaitScheduler implements Scheduler {
       return;
     }
     WaitThresholds t = computed.get();
-    sink.accept("admission_credit", credit);
+    sink.accept("admission_pace", pacer.pace());
     sink.accept("stable", t.isStable() ? 1 : 0);
     sink.accept("stability_margin", t.stabilityMargin());
     sink.accept("cycle_seconds", t.cycleSeconds());

@@ -216,7 +216,6 @@ class WaitSchedulerTest {
     for (int i = 0; i < 20; i++) {
       s.run(1);
       endThoseDone(s, requests);
-      assertThat(s.gauges().get("admission_credit")).isBetween(-s.gauges().get("running") - 1, 6.0);
     }
     assertThat(requests.size()).isLessThan(60 - atOnce);
   }
