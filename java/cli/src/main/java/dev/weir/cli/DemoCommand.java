@@ -47,18 +47,18 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** {@code weir demo}: the same 64 stories under FCFS and under Nested WAIT. */
+/** {@code weir demo}: the same 64 stories under FCFS and under the scheduler weir. */
 @Command(
     name = "demo",
     mixinStandardHelpOptions = true,
     versionProvider = VersionProvider.class,
     sortOptions = false,
     abbreviateSynopsis = true,
-    header = "Tells the same 64 stories under FCFS and under Nested WAIT.",
+    header = "Tells the same 64 stories under FCFS and under the scheduler weir.",
     description = {
       "",
       "Tells 64 stories with the bundled model, from a KV pool too small for them: first under"
-          + " FCFS, then under Nested WAIT. Prints some of the stories and a table, and writes a"
+          + " FCFS, then under weir. Prints some of the stories and a table, and writes a"
           + " page that shows the KV cache over time for both.",
       ""
     })
@@ -206,7 +206,7 @@ final class DemoCommand implements Callable<Integer> {
     HtmlFile.write(
         html,
         Report.of(
-            "FCFS and Nested WAIT tell the same " + prompts.size() + " stories",
+            "FCFS and weir tell the same " + prompts.size() + " stories",
             "A Llama model with 260,000 parameters continues "
                 + prompts.size()
                 + " story openings. Nobody knows beforehand how long a story will be. The KV pool"
@@ -215,8 +215,8 @@ final class DemoCommand implements Callable<Integer> {
                 + " tokens, too few for all of them at once, and requests arrive at "
                 + load
                 + " times the rate that it can sustain. FCFS admits whatever fits at the moment,"
-                + " and evicts when the stories grow; Nested WAIT paces the admissions, and keeps a"
-                + " safety buffer for growth.",
+                + " and evicts when the stories grow; weir learns how long stories get, and admits"
+                + " one only if the growth that it expects of all of them fits.",
             facts,
             runs,
             storiesOf(prompts, runs.getLast().result(), STORIES_ON_PAGE),

@@ -6,12 +6,14 @@ import dev.weir.cli.report.MetricsTable;
 import dev.weir.cli.report.PlanReport;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Workload;
+import dev.weir.scheduling.fluid.BoundarySelection;
 import dev.weir.scheduling.fluid.NestedWaitThresholds;
 import dev.weir.simulation.capacity.StableRegion;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalDouble;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -85,7 +87,7 @@ record NestedWaitPlan(
   }
 
   List<PlanReport.Table> tables() {
-    return thresholds == null ? List.of() : List.of(segments(), horizons());
+    return thresholds == null ? List.of() : List.of(segments(), boundaries(), horizons());
   }
 
   private PlanReport.Table segments() {
@@ -117,6 +119,54 @@ record NestedWaitPlan(
             "queue behind it at most",
             "exponent"),
         rows);
+  }
+
+  private BoundarySelection selection() {
+    return BoundarySelection.of(
+        workload, region.cost(), region.memory(), region.limits(), settings, thresholds.slack());
+  }
+
+  private PlanReport.Table boundaries() {
+    List<MetricsTable.Row> rows =
+        selection().choices().stream()
+            .map(
+                choice ->
+                    new MetricsTable.Row(
+                        name(choice.rule()),
+                        List.of(
+                            choice.boundaries().stream()
+                                .map(String::valueOf)
+                                .collect(Collectors.joining(", ")),
+                            tokens(choice.coreTokens()),
+                            tokens(choice.bufferTokens()),
+                            tokens(choice.neededTokens()),
+                            Format.significant(choice.sustainableRate())),
+                        false))
+            .toList();
+    return new PlanReport.Table(
+        "Boundaries to choose from",
+        String.format(
+            Locale.ROOT,
+            "Memory of the least thresholds that carry %s requests/s with slack %s; '-' where none"
+                + " do. Above: %s.",
+            Format.significant(workload.arrivalRate()),
+            Format.significant(thresholds.slack()),
+            settings.boundaries().isEmpty() ? name(settings.rule()) : "as given"),
+        List.of(
+            "output tokens",
+            "core, tokens",
+            "buffer, tokens",
+            "together",
+            "requests/s for certain"),
+        rows);
+  }
+
+  private static String name(BoundarySelection.Rule rule) {
+    return rule.name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  private static String tokens(double count) {
+    return Double.isFinite(count) ? Format.count(Math.round(count)) : "-";
   }
 
   private PlanReport.Table horizons() {
@@ -179,6 +229,7 @@ record NestedWaitPlan(
       return new Json(
           obstacle,
           List.of(),
+          List.of(),
           Double.NaN,
           Double.NaN,
           Double.NaN,
@@ -191,6 +242,7 @@ record NestedWaitPlan(
     return new Json(
         null,
         IntStream.rangeClosed(1, thresholds.segments()).mapToObj(this::segment).toList(),
+        selection().choices(),
         thresholds.slack(),
         thresholds.coreTokens(),
         thresholds.bufferTokens(),
@@ -216,6 +268,7 @@ record NestedWaitPlan(
   record Json(
       String obstacle,
       List<Segment> segments,
+      List<BoundarySelection.Choice> boundaryChoices,
       double slack,
       double coreTokens,
       double bufferTokens,

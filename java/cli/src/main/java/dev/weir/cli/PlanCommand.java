@@ -8,6 +8,7 @@ import dev.weir.cli.plan.RooflineIterationTime;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Workload;
+import dev.weir.scheduling.fluid.BoundarySelection;
 import dev.weir.scheduling.fluid.NestedWaitThresholds;
 import dev.weir.simulation.IterationTime;
 import dev.weir.simulation.IterationTimes;
@@ -19,10 +20,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
-import java.util.stream.IntStream;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -186,11 +187,13 @@ final class PlanCommand implements Callable<Integer> {
 
   @Option(
       names = "--boundaries",
-      split = ",",
-      paramLabel = "B1,B2,...",
-      hideParamSyntax = true,
-      description = "Boundaries of the segments in output tokens, instead of chosen ones.")
-  private int[] boundaries = {};
+      paramLabel = "RULE|B1,B2,...",
+      defaultValue = "halving",
+      description =
+          "Boundaries of the segments: halving (a request is as likely to end as to go on at"
+              + " each), equal (quantiles), least-memory, or output tokens (default:"
+              + " ${DEFAULT-VALUE}).")
+  private String boundaries;
 
   @Option(names = "--json", description = "Print one JSON object instead of the text.")
   private boolean json;
@@ -274,13 +277,6 @@ final class PlanCommand implements Callable<Integer> {
     IterationTime time = time(timeName, card, kv);
     StableRegion region = StableRegion.of(time, load.lengths(), pool, limits);
     Workload planned = load.workload(asked.orElseGet(region::sustainableRate));
-    NestedWaitThresholds.Settings settings =
-        new NestedWaitThresholds.Settings(
-            segments,
-            IntStream.of(boundaries).boxed().toList(),
-            OptionalDouble.empty(),
-            horizon,
-            delta);
     return new PlanSummary(
         card,
         weightFormat,
@@ -302,7 +298,30 @@ final class PlanCommand implements Callable<Integer> {
         time,
         region,
         planned,
-        NestedWaitPlan.of(planned, region, settings));
+        NestedWaitPlan.of(planned, region, settings(check)));
+  }
+
+  private NestedWaitThresholds.Settings settings(OptionCheck check) {
+    BoundarySelection.Rule rule = BoundarySelection.Rule.HALVING;
+    List<Integer> given = List.of();
+    if (boundaries.matches("\\d{1,9}(,\\d{1,9})*")) {
+      given = Arrays.stream(boundaries.split(",")).map(Integer::valueOf).toList();
+    } else {
+      String name = boundaries.toUpperCase(Locale.ROOT).replace('-', '_');
+      rule =
+          Arrays.stream(BoundarySelection.Rule.values())
+              .filter(candidate -> candidate.name().equals(name))
+              .findAny()
+              .orElseThrow(
+                  () ->
+                      check.refused(
+                          "--boundaries is '"
+                              + boundaries
+                              + "', must be halving, equal, least-memory or output tokens such as"
+                              + " 144,396"));
+    }
+    return new NestedWaitThresholds.Settings(
+        segments, given, OptionalDouble.empty(), horizon, delta, rule);
   }
 
   private MemoryBudget budget(ModelCard card, NumberFormat kv) {

@@ -99,6 +99,25 @@ class PlanCommandTest {
   }
 
   @Test
+  void theChoiceOfBoundariesStandsBesideOthers() throws Exception {
+    JsonNode choices = json("--rate", "1").at("/nested_wait/boundary_choices");
+    assertThat(choices.findValuesAsText("rule"))
+        .containsExactly("LEAST_MEMORY", "HALVING", "EQUAL");
+    double least = memory(choices.get(0));
+    assertThat(least).isPositive();
+    assertThat(memory(choices.get(1))).isGreaterThan(least);
+    assertThat(memory(choices.get(2))).isGreaterThan(least);
+    JsonNode chosen = json("--rate", "1", "--boundaries", "least-memory").get("nested_wait");
+    assertThat(chosen.at("/segments/0/boundary").asInt())
+        .isEqualTo(chosen.at("/boundary_choices/0/boundaries/0").asInt());
+    assertThat(plan("--rate", "1", "--boundaries", "equal").out()).contains("Above: equal.");
+  }
+
+  private static double memory(JsonNode choice) {
+    return choice.get("core_tokens").asDouble() + choice.get("buffer_tokens").asDouble();
+  }
+
+  @Test
   void withoutARateTheLargestOneIsTheAnswer() throws Exception {
     JsonNode plan = json("--requests", "50");
     assertThat(plan.get("requested_rate").isNull()).isTrue();
