@@ -4,7 +4,8 @@ import java.util.List;
 
 /** The experiments that there are. */
 public final class Experiments {
-  private static final List<Experiment> ALL = List.of(new StabilityExperiment());
+  private static final List<Experiment> ALL =
+      List.of(new StabilityExperiment(), new LimitCycleExperiment());
 
   private Experiments() {}
 

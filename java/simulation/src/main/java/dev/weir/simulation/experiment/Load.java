@@ -22,6 +22,8 @@ record Load(ArrivalList unit) {
   /** Share of the arrival window that throughput and goodput leave out. */
   static final double WARM_UP = 0.2;
 
+  private static final int LEAST_CAP = 4;
+
   static Load of(RequestLengths lengths, int requests, long seed) {
     return new Load(lengths.draw(requests, new ArrivalProcess.Poisson(1), seed));
   }
@@ -50,5 +52,21 @@ record Load(ArrivalList unit) {
         context.simulate(
             setup.simulation(policy, rate), at(rate), SimulationListeners.both(figures, listener));
     return figures.metrics(result, setup.memory().blocks());
+  }
+
+  /**
+   * The cap of {@code capped-fcfs} with the highest throughput at a rate.
+   *
+   * @param caps how many to try; must have been planned
+   */
+  int bestCap(ExperimentContext context, ServingSetup setup, double rate, int caps) {
+    CapSearch.Result result =
+        CapSearch.search(
+            setup.simulation(Policy.of(CapSearch.SCHEDULER), rate),
+            () -> at(rate),
+            CapSearch.grid(LEAST_CAP, setup.limits().maxSequences(), caps),
+            WARM_UP * unit.windowSeconds() / rate);
+    context.skip(caps);
+    return result.best().cap();
   }
 }
