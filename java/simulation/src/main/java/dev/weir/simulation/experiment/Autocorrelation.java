@@ -4,10 +4,13 @@ package dev.weir.simulation.experiment;
  * How a series repeats itself: the lag at which it is most like itself, after the first lag at
  * which it is not.
  *
- * @param lag in samples; 0 if the series never stops being like itself
+ * @param lag in samples; 0 if there is none
  * @param strength correlation at that lag, at most 1
  */
 record Autocorrelation(int lag, double strength) {
+  private static final double AS_GOOD = 0.9;
+  private static final Autocorrelation NONE = new Autocorrelation(0, 0);
+
   /** Of a series; lags go up to a third of its length. */
   static Autocorrelation of(double[] series) {
     double mean = 0;
@@ -18,22 +21,30 @@ record Autocorrelation(int lag, double strength) {
     for (double value : series) {
       variance += (value - mean) * (value - mean);
     }
-    int best = 0;
-    double most = Double.NEGATIVE_INFINITY;
+    if (variance == 0) {
+      return NONE;
+    }
+    int lags = series.length / 3;
+    double[] correlations = new double[lags + 1];
+    double most = 0;
     boolean crossed = false;
-    for (int lag = 1; lag <= series.length / 3; lag++) {
+    for (int lag = 1; lag <= lags; lag++) {
       double sum = 0;
       for (int i = lag; i < series.length; i++) {
         sum += (series[i] - mean) * (series[i - lag] - mean);
       }
-      double correlation =
-          variance == 0 ? 1 : sum / variance * series.length / (series.length - lag);
+      double correlation = sum / variance * series.length / (series.length - lag);
       crossed |= correlation <= 0;
-      if (crossed && correlation > most) {
-        most = correlation;
-        best = lag;
+      correlations[lag] = crossed ? Math.min(1, correlation) : 0;
+      most = Math.max(most, correlations[lag]);
+    }
+    for (int lag = 1; lag < lags; lag++) {
+      boolean peak =
+          correlations[lag] >= correlations[lag - 1] && correlations[lag] >= correlations[lag + 1];
+      if (peak && correlations[lag] > 0 && correlations[lag] >= AS_GOOD * most) {
+        return new Autocorrelation(lag, correlations[lag]);
       }
     }
-    return best == 0 ? new Autocorrelation(0, 0) : new Autocorrelation(best, Math.min(1, most));
+    return NONE;
   }
 }

@@ -6,6 +6,7 @@ import dev.weir.simulation.experiment.Policy.Knowledge;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**
@@ -57,11 +58,21 @@ record Contenders(List<Policy> policies, Map<String, String> leftOut) {
 
   private static void add(
       ServingSetup setup, Policy policy, List<Policy> policies, Map<String, String> leftOut) {
+    Optional<String> obstacle = obstacle(setup, policy);
+    if (obstacle.isPresent()) {
+      leftOut.put(policy.label(), obstacle.get());
+    } else {
+      policies.add(policy);
+    }
+  }
+
+  /** Why a policy cannot take part; empty if it can. */
+  static Optional<String> obstacle(ServingSetup setup, Policy policy) {
     try {
       Schedulers.create(policy.scheduler(), setup.simulation(policy, PROBED_RATE).config());
-      policies.add(policy);
+      return Optional.empty();
     } catch (IllegalArgumentException e) {
-      leftOut.put(policy.label(), e.getMessage());
+      return Optional.of(e.getMessage());
     }
   }
 

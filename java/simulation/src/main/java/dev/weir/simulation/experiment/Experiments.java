@@ -5,7 +5,7 @@ import java.util.List;
 /** The experiments that there are. */
 public final class Experiments {
   private static final List<Experiment> ALL =
-      List.of(new StabilityExperiment(), new LimitCycleExperiment());
+      List.of(new StabilityExperiment(), new LimitCycleExperiment(), new NonstationaryExperiment());
 
   private Experiments() {}
 

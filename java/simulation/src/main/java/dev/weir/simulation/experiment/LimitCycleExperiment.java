@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * {@code limit-cycle}: requests that are all the same, at a rate above the limit. First come first
@@ -37,6 +38,12 @@ final class LimitCycleExperiment implements Experiment {
 
   private static final int SLICES = 900;
 
+  /** A swing of the number of running requests, over its mean, that is none. */
+  private static final double STEADY = 0.01;
+
+  private static final double GOAL_THROUGHPUT = 99;
+  private static final double GOAL_RECOMPUTED = 0.5;
+
   private record Device(String name, ServingSetup setup) {}
 
   private record Task(Device device, Policy policy, int seed) {}
@@ -46,10 +53,20 @@ final class LimitCycleExperiment implements Experiment {
       return metrics.windowOutputTokensPerSecond();
     }
 
-    /** Seconds after which the number of running requests repeats itself, and how well it does. */
-    Autocorrelation cycle() {
+    /** Of the number of running requests. */
+    private Autocorrelation cycle() {
       return Autocorrelation.of(
           IntStream.range(0, series.slices()).mapToDouble(series::requests).toArray());
+    }
+
+    /** Seconds after which the number of running requests repeats itself; NaN if it is steady. */
+    double periodSeconds() {
+      return swing() < STEADY ? Double.NaN : cycle().lag() * series.sliceSeconds();
+    }
+
+    /** How well it repeats itself then. */
+    double repetition() {
+      return swing() < STEADY ? Double.NaN : cycle().strength();
     }
 
     /** Standard deviation of the number of running requests over its mean. */
@@ -190,13 +207,61 @@ final class LimitCycleExperiment implements Experiment {
             "Throughput is that inside the arrival window after its first 20 %. The cycle is looked"
                 + " for in the number of running requests over the last "
                 + LIFETIMES
-                + " lifetimes of the window: the lag at which the series is most like itself after"
-                + " it has once been unlike itself, and the correlation there."),
+                + " lifetimes of the window: the shortest lag at which the series is about as much"
+                + " like itself as at any, after it has once been unlike itself, and the correlation"
+                + " there. A series that varies by less than 1 % has no period."),
         findings,
         settings,
         tables,
         plots,
-        List.of());
+        goals(devices, outcomes));
+  }
+
+  private static List<Goal> goals(List<Device> devices, List<Outcome> outcomes) {
+    if (outcomes.stream().noneMatch(each -> each.policy().label().equals(Contenders.WEIR))) {
+      return List.of();
+    }
+    List<Goal> goals = new ArrayList<>();
+    for (Device device : devices) {
+      Outcome weir = named(device, outcomes, Contenders.WEIR).orElseThrow();
+      goals.add(
+          Goal.atMost(
+              "weir: recomputed tokens over useful ones, requests all the same, " + device.name(),
+              GOAL_RECOMPUTED,
+              weir.recomputed(),
+              "%",
+              named(device, outcomes, Contenders.FCFS)
+                  .map(fcfs -> "fcfs " + Texts.number(fcfs.recomputed().mean(), 1) + " %")
+                  .orElse("")));
+      Stream.of(Contenders.MCSF, Contenders.PACED_MCSF)
+          .flatMap(label -> named(device, outcomes, label).stream())
+          .max(Comparator.comparingDouble(each -> each.throughput().mean()))
+          .ifPresent(
+              best -> goals.add(throughputGoal("the better of mcsf and paced mcsf", weir, best)));
+      named(device, outcomes, Contenders.CAPPED_FCFS)
+          .ifPresent(capped -> goals.add(throughputGoal("tuned capped-fcfs", weir, capped)));
+    }
+    return goals;
+  }
+
+  private static Goal throughputGoal(String of, Outcome weir, Outcome other) {
+    double[] ratios =
+        IntStream.range(0, weir.runs().size())
+            .mapToDouble(
+                i -> 100 * weir.runs().get(i).throughput() / other.runs().get(i).throughput())
+            .toArray();
+    return Goal.atLeast(
+        "weir: throughput of that of " + of + ", requests all the same, " + weir.device().name(),
+        GOAL_THROUGHPUT,
+        Estimate.of(ratios),
+        "%",
+        "of " + other.policy().label());
+  }
+
+  private static Optional<Outcome> named(Device device, List<Outcome> outcomes, String label) {
+    return outcomes.stream()
+        .filter(each -> each.device().equals(device) && each.policy().label().equals(label))
+        .findFirst();
   }
 
   private static Table table(Device device, List<Outcome> outcomes) {
@@ -230,8 +295,8 @@ final class LimitCycleExperiment implements Experiment {
           each.recomputed(),
           Estimate.of(each.runs(), run -> 100 * run.metrics().kvMean()),
           Estimate.of(each.runs(), run -> 100 * run.swing()),
-          Estimate.of(each.runs(), run -> run.cycle().lag() * run.series().sliceSeconds()),
-          Estimate.of(each.runs(), run -> run.cycle().strength()));
+          Estimate.of(each.runs(), Run::periodSeconds),
+          Estimate.of(each.runs(), Run::repetition));
     }
     return table.build();
   }

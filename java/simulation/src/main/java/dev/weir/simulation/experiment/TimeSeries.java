@@ -10,6 +10,7 @@ final class TimeSeries implements SimulationListener {
   private final double[] busy;
   private final double[] blocks;
   private final double[] requests;
+  private final double[] alive;
   private final long[] evictions;
 
   /**
@@ -22,6 +23,7 @@ final class TimeSeries implements SimulationListener {
     busy = new double[slices];
     blocks = new double[slices];
     requests = new double[slices];
+    alive = new double[slices];
     evictions = new long[slices];
   }
 
@@ -36,6 +38,7 @@ final class TimeSeries implements SimulationListener {
         busy[i] += seconds;
         blocks[i] += seconds * iteration.usedBlocks();
         requests[i] += seconds * iteration.batch().requests();
+        alive[i] += seconds * iteration.alive();
       }
     }
     if (first >= 0 && first < evictions.length) {
@@ -64,6 +67,11 @@ final class TimeSeries implements SimulationListener {
   /** Requests in an iteration, on average while iterations ran. */
   double requests(int index) {
     return busy[index] == 0 ? 0 : requests[index] / busy[index];
+  }
+
+  /** Requests that had arrived and not ended, on average while iterations ran. */
+  double alive(int index) {
+    return busy[index] == 0 ? 0 : alive[index] / busy[index];
   }
 
   /** Evictions for iterations that began in the slice. */
