@@ -35,7 +35,7 @@ final class NonstationaryExperiment implements Experiment {
   private static final KvCapacity MEMORY = new KvCapacity(2500, 16, 0);
   private static final BatchLimits LIMITS = new BatchLimits(256, 2048);
   private static final double HALF_SECONDS = 800;
-  private static final double LEAST_SECONDS = 30;
+  private static final double LEAST_SECONDS = 10;
   private static final int CAPS = 20;
   private static final int LEAST_CAP = 4;
   private static final int SLICES = 400;

@@ -17,9 +17,7 @@ import java.util.random.RandomGenerator;
  * @param shift when the lengths change, seconds
  */
 record ShiftingLoad(ArrivalList arrivals, double shift) {
-  /**
-   * Rates of the two states over {@code mu}; as each lasts as long on average, the mean is 0.8.
-   */
+  /** Rates of the two states over {@code mu}; as each lasts as long on average, the mean is 0.8. */
   static final double LOW = 0.3;
 
   static final double HIGH = 1.3;
