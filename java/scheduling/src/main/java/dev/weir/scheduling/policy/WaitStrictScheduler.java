@@ -58,6 +58,9 @@ final class WaitStrictScheduler implements Scheduler {
   private static final class Node extends RequestQueue.Node {
     final Track track;
 
+    /** Why it does not advance in this plan, if it does not. */
+    HoldReason reason;
+
     Node(Request request, long order, Track track) {
       super(request, order);
       this.track = track;
@@ -201,18 +204,28 @@ final class WaitStrictScheduler implements Scheduler {
     for (Track track : tracks) {
       anyFires |= fire(track, plan.now());
     }
-    if (!anyFires) {
+    if (anyFires) {
+      run(plan);
+    } else {
       idle(plan);
-      return;
     }
+  }
+
+  private void run(IterationPlan plan) {
     boolean enough = advance(plan, true);
     enough &= advance(plan, false);
     if (enough && plan.evictionCount() == 0) {
       admit(plan);
+    } else {
+      Node next = oldestWaiting(false);
+      if (next != null) {
+        plan.hold(next.request, HoldReason.MEMORY);
+      }
     }
     if (plan.size() == 0) {
       advanceTheOldest(plan);
     }
+    noteThoseHeld(plan);
   }
 
   private void count() {
@@ -260,7 +273,6 @@ final class WaitStrictScheduler implements Scheduler {
     for (Track track : tracks) {
       if (track.waiting.first() != null) {
         plan.hold(track.waiting.first().request, HoldReason.THRESHOLD);
-        track.noted[0] = true;
       }
       for (int k = 0; k < track.segments; k++) {
         if (track.present[k] > 0) {
@@ -270,15 +282,20 @@ final class WaitStrictScheduler implements Scheduler {
       }
     }
     for (int i = 0; i < members.size(); i++) {
-      Node node = members.get(i);
-      hold(plan, node, node.track.segment(node.track.stage(node.request)), HoldReason.THRESHOLD);
+      members.get(i).reason = HoldReason.THRESHOLD;
     }
+    noteThoseHeld(plan);
   }
 
-  private static void hold(IterationPlan plan, Node node, int segment, HoldReason reason) {
-    if (!node.track.noted[segment]) {
-      node.track.noted[segment] = true;
-      plan.hold(node.request, reason);
+  /** The first of each segment, for all. */
+  private void noteThoseHeld(IterationPlan plan) {
+    for (int i = 0; i < members.size(); i++) {
+      Node node = members.get(i);
+      int segment = node.track.segment(node.track.stage(node.request));
+      if (node.request.scheduledTokens() == 0 && !node.track.noted[segment]) {
+        node.track.noted[segment] = true;
+        plan.hold(node.request, node.reason);
+      }
     }
   }
 
@@ -297,16 +314,16 @@ final class WaitStrictScheduler implements Scheduler {
       int stage = node.track.stage(request);
       int segment = node.track.segment(stage);
       if (segment >= node.track.firing) {
-        hold(plan, node, segment, HoldReason.THRESHOLD);
+        node.reason = HoldReason.THRESHOLD;
       } else if (node.track.advancing[stage] == node.track.thresholds[segment]) {
-        hold(plan, node, segment, HoldReason.SEGMENT_FULL);
+        node.reason = HoldReason.SEGMENT_FULL;
       } else if (plan.remainingTokens() == 0) {
-        hold(plan, node, segment, HoldReason.TOKEN_BUDGET);
+        node.reason = HoldReason.TOKEN_BUDGET;
       } else if (advance(plan, i)) {
         node.track.advancing[stage]++;
       } else {
         enough = false;
-        hold(plan, node, segment, HoldReason.MEMORY);
+        node.reason = HoldReason.MEMORY;
       }
     }
     return enough;
@@ -345,6 +362,7 @@ final class WaitStrictScheduler implements Scheduler {
 
   private void evict(IterationPlan plan, int index) {
     Node node = members.get(index);
+    node.reason = HoldReason.MEMORY;
     plan.evict(node.request);
     if (node.request.state() != RequestState.SWAPPED) {
       members.remove(node);
@@ -354,12 +372,12 @@ final class WaitStrictScheduler implements Scheduler {
 
   private void admit(IterationPlan plan) {
     long promised = promisedBlocks();
-    for (Node node = oldestToEnter(); node != null; node = oldestToEnter()) {
+    for (Node node = oldestWaiting(true); node != null; node = oldestWaiting(true)) {
       Request request = node.request;
       long needed = memory.blocksFor((long) request.promptTokens() + request.generatedTokens());
       HoldReason reason = obstacle(plan, plan.freeBlocks() - promised - needed);
       if (reason != null) {
-        hold(plan, node, 0, reason);
+        plan.hold(request, reason);
         return;
       }
       int tokens = Math.min(request.pendingTokens(), plan.remainingTokens());
@@ -375,20 +393,22 @@ final class WaitStrictScheduler implements Scheduler {
     for (Track track : tracks) {
       Node next = (Node) track.waiting.first();
       if (next != null) {
-        hold(plan, next, 0, track.firing > 0 ? HoldReason.SEGMENT_FULL : HoldReason.THRESHOLD);
+        boolean fires = track.firing > 0;
+        plan.hold(next.request, fires ? HoldReason.SEGMENT_FULL : HoldReason.THRESHOLD);
       }
     }
   }
 
-  /** The request that arrived first among those whose entrance fires and has room. */
-  private Node oldestToEnter() {
+  /**
+   * The waiting request that arrived first, among all or among those whose entrance fires and has
+   * room.
+   */
+  private Node oldestWaiting(boolean entering) {
     Node oldest = null;
     for (Track track : tracks) {
       Node first = (Node) track.waiting.first();
-      if (first != null
-          && track.firing > 0
-          && track.advancing[0] < track.thresholds[0]
-          && (oldest == null || first.order < oldest.order)) {
+      boolean open = track.firing > 0 && track.advancing[0] < track.thresholds[0];
+      if (first != null && (open || !entering) && (oldest == null || first.order < oldest.order)) {
         oldest = first;
       }
     }

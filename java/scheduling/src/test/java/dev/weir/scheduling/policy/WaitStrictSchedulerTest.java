@@ -114,9 +114,10 @@ class WaitStrictSchedulerTest {
     // Too few come: all wait, with their blocks.
     e.arrive(5, 10, 4);
     e.row(4, "5 8 8 8 | 0 0 0 0");
-    assertThat(e.stepper.plan.heldCount()).isEqualTo(1);
+    assertThat(e.stepper.plan.heldCount()).isEqualTo(2);
     assertThat(e.stepper.plan.held(0).generatedTokens()).isZero();
     assertThat(e.stepper.plan.holdReason(0)).isEqualTo(HoldReason.THRESHOLD);
+    assertThat(e.stepper.plan.held(1).state()).isEqualTo(RequestState.RESIDENT);
     assertThat(e.requests).filteredOn(r -> r.state() == RequestState.RESIDENT).hasSize(24);
     assertThat(e.stepper.plan.wakeTime()).isInfinite();
     e.row(4, "5 8 8 8 | 0 0 0 0");
@@ -202,7 +203,8 @@ class WaitStrictSchedulerTest {
     // With 7 at the entrance of segment 1 nothing runs, although segment 2 has its 5.
     e.arrive(7, 10, 8);
     e.row(8, "7 4 4 4 8 5 5 5 | 0 0 0 0 0 0 0 0");
-    assertThat(e.stepper.plan.heldCount()).isEqualTo(2);
+    // The first that waits, and of each segment the first.
+    assertThat(e.stepper.plan.heldCount()).isEqualTo(3);
     e.arrive(1, 10, 8);
     e.row(8, "8 4 4 4 8 5 5 5 | 8 4 4 4 5 5 5 5");
     assertThat(e.stepper.gauges())
