@@ -103,16 +103,28 @@ public final class MeasuredIterationTime implements IterationTime {
    *     value
    */
   public static MeasuredIterationTime read(Path file) throws IOException {
+    return parse(file.toString(), Files.readAllBytes(file));
+  }
+
+  /**
+   * Reads the content of a file.
+   *
+   * @param name of the file, for messages
+   * @throws IOException if it is no JSON of this form
+   * @throws IllegalArgumentException if a value is out of range; the message names file, field and
+   *     value
+   */
+  public static MeasuredIterationTime parse(String name, byte[] json) throws IOException {
     Content content;
     try {
-      content = JSON.readValue(Files.readAllBytes(file), Content.class);
+      content = JSON.readValue(json, Content.class);
     } catch (JacksonException e) {
-      throw new IOException(file + " is no measured iteration time: " + e.getOriginalMessage(), e);
+      throw new IOException(name + " is no measured iteration time: " + e.getOriginalMessage(), e);
     }
     try {
       return new MeasuredIterationTime(content);
     } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
+      throw new IllegalArgumentException(name + ": " + e.getMessage(), e);
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.weir.simulation;
 
 import dev.weir.scheduling.Request;
+import dev.weir.scheduling.RequestState;
 
 /**
  * A request of a simulation. Times in seconds of the workload's clock; NaN for what has not
@@ -69,6 +70,11 @@ public final class SimulatedRequest {
   /** Tokens that it has generated. */
   public int generatedTokens() {
     return generatedTokens;
+  }
+
+  /** Whether it holds KV blocks, or will with the iteration that is planned. */
+  public boolean resident() {
+    return request.state() == RequestState.RESIDENT;
   }
 
   /** Times it lost its KV blocks. */

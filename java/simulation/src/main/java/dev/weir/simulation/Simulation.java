@@ -44,13 +44,16 @@ public final class Simulation {
   private double busySeconds;
 
   private Simulation(
-      SimulationOptions options, Iterator<Arrival> arrivals, SimulationListener listener) {
+      SimulationOptions options,
+      Scheduler scheduler,
+      Iterator<Arrival> arrivals,
+      SimulationListener listener) {
     SchedulerConfig config = options.config();
     this.options = options;
     this.arrivals = arrivals;
     this.listener = listener;
     memory = config.memory();
-    scheduler = Schedulers.create(options.scheduler(), config);
+    this.scheduler = scheduler;
     iteration = new SimulatedIteration(scheduler);
     plan = new IterationPlan(memory, config.limits(), config.preemption());
     freeBlocks = memory.blocks();
@@ -66,7 +69,24 @@ public final class Simulation {
    */
   public static SimulationResult run(
       SimulationOptions options, Iterator<Arrival> arrivals, SimulationListener listener) {
-    return new Simulation(options, arrivals, listener).run();
+    Scheduler scheduler = Schedulers.create(options.scheduler(), options.config());
+    return run(options, scheduler, arrivals, listener);
+  }
+
+  /**
+   * Simulates a scheduler that is not registered.
+   *
+   * @param options its {@link SimulationOptions#scheduler()} is a name for messages only
+   * @param scheduler new, and made for the same configuration
+   * @param arrivals in order of time; read as the simulation goes on
+   * @throws StalledException if the scheduler lets requests wait forever
+   */
+  public static SimulationResult run(
+      SimulationOptions options,
+      Scheduler scheduler,
+      Iterator<Arrival> arrivals,
+      SimulationListener listener) {
+    return new Simulation(options, scheduler, arrivals, listener).run();
   }
 
   private SimulationResult run() {
