@@ -5,7 +5,14 @@ import java.util.List;
 /** The experiments that there are. */
 public final class Experiments {
   private static final List<Experiment> ALL =
-      List.of(new StabilityExperiment(), new LimitCycleExperiment(), new NonstationaryExperiment());
+      List.of(
+          PaperExperiment.synthetic(),
+          PaperExperiment.lmsys(),
+          new StabilityExperiment(),
+          new LimitCycleExperiment(),
+          new NonstationaryExperiment(),
+          new CalibrationExperiment(),
+          new TheoryExperiment());
 
   private Experiments() {}
 

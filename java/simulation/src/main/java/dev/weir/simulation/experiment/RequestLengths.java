@@ -108,6 +108,11 @@ public final class RequestLengths {
     return promptTokens.length;
   }
 
+  /** The outputs of all rows, in tokens. */
+  int[] outputTokens() {
+    return outputTokens.clone();
+  }
+
   /** Mean prompt in tokens. */
   public double meanPromptTokens() {
     return promptHistogram.mean();

@@ -181,7 +181,8 @@ final class StabilityExperiment implements Experiment {
             + Texts.count(memory.tokens()));
   }
 
-  private static List<RequestLengths> lengths(ExperimentData data) {
+  /** LMSYS, the conversation trace as far as it fits a context, and a bimodal distribution. */
+  static List<RequestLengths> lengths(ExperimentData data) {
     RequestLengths conversation = data.conversationLengths();
     return List.of(
         data.lmsys(),
