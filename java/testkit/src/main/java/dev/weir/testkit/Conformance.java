@@ -205,4 +205,10 @@ public final class Conformance {
   String schedulerName() {
     return settings.factory().name();
   }
+
+  /** The scheduler and its options. */
+  @Override
+  public String toString() {
+    return schedulerName() + " " + settings.options();
+  }
 }

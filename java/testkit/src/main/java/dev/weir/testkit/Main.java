@@ -2,6 +2,7 @@ package dev.weir.testkit;
 
 import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.Schedulers;
+import java.io.PrintStream;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,32 +16,35 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] arguments) {
+    System.exit(run(List.of(arguments), System.out, System.err));
+  }
+
+  static int run(List<String> arguments, PrintStream out, PrintStream errors) {
     List<SchedulerFactory> factories = Schedulers.all();
     Map<String, String> options = new HashMap<>();
-    if (arguments.length > 0) {
-      factories = factories.stream().filter(f -> f.name().equals(arguments[0])).toList();
-      for (String argument : List.of(arguments).subList(1, arguments.length)) {
+    if (!arguments.isEmpty()) {
+      String name = arguments.getFirst();
+      List<String> known = factories.stream().map(SchedulerFactory::name).toList();
+      factories = factories.stream().filter(f -> f.name().equals(name)).toList();
+      if (factories.isEmpty()) {
+        errors.println("no scheduler is named '" + name + "'; there are " + known);
+        return 2;
+      }
+      for (String argument : arguments.subList(1, arguments.size())) {
         int equals = argument.indexOf('=');
         if (equals < 1) {
-          fail("option '" + argument + "' is not of the form name=value");
+          errors.println("option '" + argument + "' is not of the form name=value");
+          return 2;
         }
         options.put(argument.substring(0, equals), argument.substring(equals + 1));
-      }
-      if (factories.isEmpty()) {
-        fail("no scheduler is named '" + arguments[0] + "' on the class path");
       }
     }
     boolean passed = true;
     for (SchedulerFactory factory : factories) {
       ReportCard card = Conformance.of(factory).options(options).run();
-      System.out.println(card);
+      out.println(card);
       passed &= card.passed();
     }
-    System.exit(passed ? 0 : 1);
-  }
-
-  private static void fail(String message) {
-    System.err.println(message);
-    System.exit(2);
+    return passed ? 0 : 1;
   }
 }

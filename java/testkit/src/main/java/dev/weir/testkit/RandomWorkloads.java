@@ -3,14 +3,11 @@ package dev.weir.testkit;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.KvCapacity;
-import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerOptions;
-import dev.weir.scheduling.Workload;
 import dev.weir.testkit.VirtualDriver.Job;
 import java.util.List;
-import java.util.Optional;
 import java.util.Random;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
@@ -34,14 +31,6 @@ final class RandomWorkloads {
 
   /** Failing cases that are tried to make one smaller. */
   private static final int SHRINKING_STEPS = 2000;
-
-  /** Whether the scheduler is told nothing, the truth, or something wrong about lengths. */
-  private enum Knowledge {
-    NONE,
-    RIGHT,
-    TOO_SHORT,
-    TOO_LONG
-  }
 
   private RandomWorkloads() {}
 
@@ -103,11 +92,11 @@ final class RandomWorkloads {
             memory,
             limits,
             Arbitraries.of(Preemption.class),
-            Arbitraries.of(Knowledge.class),
+            Arbitraries.of(Declared.class),
             jobs(cancellations))
         .as(
-            (extra, limit, preemption, knowledge, jobs) ->
-                scenario(extra, limit, preemption, knowledge, options, jobs));
+            (extra, limit, preemption, declared, jobs) ->
+                scenario(extra, limit, preemption, declared, options, jobs));
   }
 
   private static Arbitrary<List<Job>> jobs(boolean cancellations) {
@@ -138,7 +127,7 @@ final class RandomWorkloads {
       KvCapacity extra,
       BatchLimits limits,
       Preemption preemption,
-      Knowledge knowledge,
+      Declared declared,
       SchedulerOptions options,
       List<Job> jobs) {
     long largest = 0;
@@ -153,21 +142,8 @@ final class RandomWorkloads {
             limits,
             preemption,
             new IterationCost(0.01, 1e-5),
-            workload(knowledge, jobs),
+            declared.workload(10, jobs),
             options),
         jobs);
-  }
-
-  private static Optional<Workload> workload(Knowledge knowledge, List<Job> jobs) {
-    LengthHistogram prompts =
-        LengthHistogram.of(jobs.stream().mapToInt(Job::promptTokens).toArray());
-    LengthHistogram outputs =
-        switch (knowledge) {
-          case NONE -> null;
-          case RIGHT -> LengthHistogram.of(jobs.stream().mapToInt(Job::outputTokens).toArray());
-          case TOO_SHORT -> LengthHistogram.of(1, 2, 3);
-          case TOO_LONG -> LengthHistogram.of(30, 60, 90);
-        };
-    return Optional.ofNullable(outputs).map(known -> new Workload(10, prompts, known));
   }
 }

@@ -34,6 +34,7 @@ import java.util.stream.IntStream;
 final class Suites {
   private static final IterationCost COST = new IterationCost(0.01, 1e-5);
 
+  private static final List<Declared> TOLD = List.of(Declared.NOTHING, Declared.TRUTH);
   private static final double OVERLOAD = 2.5;
 
   /** Growth of the heap in half of the long run that is put down to others, bytes. */
@@ -74,18 +75,20 @@ final class Suites {
             double time = atOnce ? 0 : 0.02 * i;
             jobs.add(job(random, time, 120, 80));
           }
-          for (boolean known : new boolean[] {false, true}) {
+          for (Declared declared : Declared.values()) {
             SchedulerConfig config =
                 config(
                     new KvCapacity(60, 16, 40),
                     new BatchLimits(24, budget),
                     preemption,
                     COST,
-                    workload(10, jobs, known));
+                    declared.workload(10, jobs));
             evidence.run(
                 new Scenario(config, jobs),
                 "80 requests of up to 200 tokens, "
                     + (atOnce ? "at once, " : "one every 20 ms, ")
+                    + declared
+                    + ", "
                     + describe(config));
           }
         }
@@ -180,9 +183,11 @@ final class Suites {
       jobs.add(Job.of(i / rate, length[0], length[1], length[1]));
     }
     for (Preemption preemption : Preemption.values()) {
-      for (boolean known : new boolean[] {false, true}) {
+      for (Declared declared : TOLD) {
         Optional<Workload> workload =
-            known ? Optional.of(new Workload(rate, prompts, outputs)) : Optional.empty();
+            declared == Declared.NOTHING
+                ? Optional.empty()
+                : Optional.of(new Workload(rate, prompts, outputs));
         SchedulerConfig config = config(memory, limits, preemption, COST, workload);
         String name =
             "one large request among forty at "
@@ -206,7 +211,7 @@ final class Suites {
   private void lastOnes(Evidence evidence) {
     for (int count = 1; count <= 20; count++) {
       for (double pause : new double[] {0, 0.05}) {
-        for (boolean known : new boolean[] {false, true}) {
+        for (Declared declared : TOLD) {
           Random random = new Random(settings.seed() + count);
           List<Job> jobs = new ArrayList<>();
           double serial = 0;
@@ -221,7 +226,7 @@ final class Suites {
                   new BatchLimits(16, 64),
                   Preemption.RECOMPUTE,
                   COST,
-                  workload(10, jobs, known));
+                  declared.workload(10, jobs));
           String name = count + " requests, one every " + pause + " s, " + describe(config);
           Optional<VirtualDriver> run = evidence.run(new Scenario(config, jobs), name);
           double limit = 60 + 10 * serial;
@@ -245,7 +250,7 @@ final class Suites {
   private void cancellations(Evidence evidence) {
     Map<Standing, Integer> standings = new EnumMap<>(Standing.class);
     for (Preemption preemption : Preemption.values()) {
-      for (boolean known : new boolean[] {false, true}) {
+      for (Declared declared : TOLD) {
         Random random = new Random(settings.seed());
         List<Job> few = new ArrayList<>();
         for (int i = 0; i < 10; i++) {
@@ -259,7 +264,7 @@ final class Suites {
                     new BatchLimits(12, 12),
                     preemption,
                     COST,
-                    workload(10, few, known)),
+                    declared.workload(10, few)),
                 few),
             Integer.MAX_VALUE,
             standings);
@@ -275,7 +280,7 @@ final class Suites {
                     new BatchLimits(64, 256),
                     preemption,
                     COST,
-                    workload(10, many, known)),
+                    declared.workload(10, many)),
                 many),
             10,
             standings);
@@ -351,10 +356,10 @@ final class Suites {
 
   private void repetitions(Evidence evidence) {
     for (Preemption preemption : Preemption.values()) {
-      for (boolean known : new boolean[] {false, true}) {
-        Scenario scenario = crowd(preemption, known, settings.seed());
+      for (Declared declared : TOLD) {
+        Scenario scenario = crowd(preemption, declared, settings.seed());
         Optional<VirtualDriver> first = repeat(evidence, scenario, false);
-        repeat(evidence, crowd(preemption, known, settings.seed() + 1), false);
+        repeat(evidence, crowd(preemption, declared, settings.seed() + 1), false);
         Optional<VirtualDriver> second = repeat(evidence, scenario, false);
         Optional<VirtualDriver> slow = repeat(evidence, scenario, true);
         if (first.isPresent() && second.isPresent() && slow.isPresent()) {
@@ -365,7 +370,7 @@ final class Suites {
     }
   }
 
-  private Scenario crowd(Preemption preemption, boolean known, long seed) {
+  private Scenario crowd(Preemption preemption, Declared declared, long seed) {
     Random random = new Random(seed);
     List<Job> jobs = new ArrayList<>();
     for (int i = 0; i < 100; i++) {
@@ -377,7 +382,7 @@ final class Suites {
             new BatchLimits(24, 64),
             preemption,
             COST,
-            workload(10, jobs, known));
+            declared.workload(10, jobs));
     return new Scenario(config, jobs);
   }
 
@@ -487,13 +492,17 @@ final class Suites {
     int steps = settings.steps();
     String name = steps + " plans, " + describe(config);
     SteadyLoad load = steady(steps, false);
-    runAndLookAtGauges(
-        evidence,
-        ConformanceProperty.LONG_RUN,
-        evidence.driver(scheduler.get(), config, 2 * steps),
-        load,
-        scheduler.get(),
-        name);
+    boolean ended =
+        runAndLookAtGauges(
+            evidence,
+            ConformanceProperty.LONG_RUN,
+            evidence.driver(scheduler.get(), config, 2 * steps),
+            load,
+            scheduler.get(),
+            name);
+    if (!ended) {
+      return;
+    }
     if (!Heap.collects()) {
       evidence.remark("memory not judged, System.gc() is switched off");
       return;
@@ -533,7 +542,8 @@ final class Suites {
     return new SteadyLoad(12, steps, 32, 48, cancel, new Random(settings.seed()));
   }
 
-  private static void runAndLookAtGauges(
+  /** Returns whether the run came to its end. */
+  private static boolean runAndLookAtGauges(
       Evidence evidence,
       ConformanceProperty property,
       VirtualDriver driver,
@@ -543,12 +553,14 @@ final class Suites {
     GaugeWatch gauges = new GaugeWatch(arrivals, scheduler);
     List<Finding> found = evidence.findings(driver, gauges);
     found.forEach(finding -> evidence.add(finding, name));
-    if (found.stream().noneMatch(Finding::stopped) && !evidence.has(property)) {
+    boolean ended = found.stream().noneMatch(Finding::stopped);
+    if (ended && !evidence.has(property)) {
       gauges
           .leftOver()
           .ifPresent(
               gauge -> evidence.add(property, "nobody is left, but the gauge " + gauge, name));
     }
+    return ended;
   }
 
   // ---- too large
@@ -565,14 +577,14 @@ final class Suites {
             Job.of(0.1, Integer.MAX_VALUE, Integer.MAX_VALUE, 1),
             Job.of(0.2, 5, 10, 10));
     for (Preemption preemption : Preemption.values()) {
-      for (boolean known : new boolean[] {false, true}) {
+      for (Declared declared : TOLD) {
         SchedulerConfig config =
             config(
                 new KvCapacity(10, 4, 10),
                 new BatchLimits(4, 16),
                 preemption,
                 COST,
-                workload(10, jobs.subList(0, 2), known));
+                declared.workload(10, jobs.subList(0, 2)));
         evidence
             .driver(config, 10_000)
             .ifPresent(d -> evidence.run(d, new JobList(jobs), jobs + ", " + config));
@@ -584,7 +596,7 @@ final class Suites {
 
   private void fewAndFarBetween(Evidence evidence) {
     for (Preemption preemption : Preemption.values()) {
-      for (boolean known : new boolean[] {false, true}) {
+      for (Declared declared : TOLD) {
         Random random = new Random(settings.seed());
         List<Job> jobs = new ArrayList<>();
         for (int group = 0; group < 30; group++) {
@@ -598,7 +610,7 @@ final class Suites {
                 new BatchLimits(16, 64),
                 preemption,
                 COST,
-                workload(0.003, jobs, known));
+                declared.workload(0.003, jobs));
         evidence.run(
             new Scenario(config, jobs), "one to five requests every 1000 s, " + describe(config));
       }
@@ -621,16 +633,6 @@ final class Suites {
     return Job.of(time, prompt, longestOutput, 1 + random.nextInt(longestOutput));
   }
 
-  private static Optional<Workload> workload(double rate, List<Job> jobs, boolean known) {
-    return known
-        ? Optional.of(
-            new Workload(
-                rate,
-                LengthHistogram.of(jobs.stream().mapToInt(Job::promptTokens).toArray()),
-                LengthHistogram.of(jobs.stream().mapToInt(Job::outputTokens).toArray())))
-        : Optional.empty();
-  }
-
   static String describe(SchedulerConfig config) {
     KvCapacity memory = config.memory();
     return memory.blocks()
@@ -640,7 +642,7 @@ final class Suites {
         + config.limits()
         + ", "
         + config.preemption()
-        + (config.workload().isPresent() ? ", lengths declared" : ", lengths unknown")
+        + (config.workload().isPresent() ? ", workload declared" : ", no workload")
         + ", options "
         + config.options();
   }

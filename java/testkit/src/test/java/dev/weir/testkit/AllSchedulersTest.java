@@ -2,7 +2,9 @@ package dev.weir.testkit;
 
 import static org.junit.jupiter.api.DynamicContainer.dynamicContainer;
 
+import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.Schedulers;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicContainer;
 import org.junit.jupiter.api.TestFactory;
@@ -19,5 +21,32 @@ class AllSchedulersTest {
                 dynamicContainer(
                     factory.name(),
                     SchedulerConformance.tests(OurSchedulers.conformance(factory))));
+  }
+
+  /** Options that make a scheduler do what it seldom does without them. */
+  @TestFactory
+  Stream<DynamicContainer> conformanceWithOtherOptions() {
+    return Stream.of(
+            variant("fcfs", Map.of("watermark", "0.2")),
+            variant("headroom", Map.of("estimates", "frozen", "pace", "0")),
+            variant("mcsf", Map.of()).sustains(0.6),
+            variant("nested-wait", Map.of("boundaries", "3,9", "fill", "0")).sustains(0.6),
+            variant("nested-wait", Map.of("segments", "5", "fill", "0", "pace", "100"))
+                .sustains(0.6),
+            variant("sarathi", Map.of("watermark", "0.2")),
+            variant("vllm-v0", Map.of("watermark", "0.2")).sustains(0.6),
+            variant("wait", Map.of("fill", "0", "pace", "100")).sustains(0.6).clairvoyant(),
+            variant("weir", Map.of("segments", "5", "slack", "1.01", "memory", "20")))
+        .map(
+            conformance ->
+                dynamicContainer(
+                    conformance.toString(),
+                    SchedulerConformance.tests(conformance.effort(500, 100_000, 2))));
+  }
+
+  private static Conformance variant(String scheduler, Map<String, String> options) {
+    SchedulerFactory factory =
+        Schedulers.all().stream().filter(f -> f.name().equals(scheduler)).findAny().orElseThrow();
+    return Conformance.of(factory).options(options);
   }
 }
