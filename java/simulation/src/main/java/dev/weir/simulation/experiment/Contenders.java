@@ -24,6 +24,11 @@ record Contenders(List<Policy> policies, Map<String, String> leftOut) {
 
   private static final double PROBED_RATE = 1;
 
+  /** These come first, in this order: ours, and who they are compared with. */
+  private static final List<String> ORDER =
+      List.of(
+          WEIR, "headroom", "nested-wait", "wait", CAPPED_FCFS, FCFS, "sarathi", "vllm-v0", MCSF);
+
   /** Policies that are told the true output lengths. */
   private static final List<String> CLAIRVOYANT = List.of(MCSF, "wait");
 
@@ -38,8 +43,11 @@ record Contenders(List<Policy> policies, Map<String, String> leftOut) {
   static Contenders of(ServingSetup setup, int cap) {
     List<Policy> policies = new ArrayList<>();
     Map<String, String> leftOut = new TreeMap<>();
-    for (SchedulerFactory factory : Schedulers.all()) {
-      String name = factory.name();
+    List<String> names = new ArrayList<>(ORDER);
+    List<String> all = Schedulers.all().stream().map(SchedulerFactory::name).toList();
+    names.retainAll(all);
+    all.stream().filter(name -> !ORDER.contains(name)).forEach(names::add);
+    for (String name : names) {
       Policy policy = Policy.of(name);
       if (name.equals(CAPPED_FCFS)) {
         policy = policy.with("cap", Integer.toString(cap)).labelled(CAPPED_FCFS);
@@ -49,9 +57,11 @@ record Contenders(List<Policy> policies, Map<String, String> leftOut) {
       }
       if (name.equals(MCSF)) {
         policy = policy.knowing(Knowledge.LENGTHS);
-        add(setup, policy.with("pace", "1.2").labelled(PACED_MCSF), policies, leftOut);
       }
       add(setup, policy, policies, leftOut);
+      if (name.equals(MCSF)) {
+        add(setup, policy.with("pace", "1.2").labelled(PACED_MCSF), policies, leftOut);
+      }
     }
     return new Contenders(List.copyOf(policies), leftOut);
   }

@@ -45,6 +45,12 @@ final class NonstationaryExperiment implements Experiment {
   private static final String FROZEN_HEADROOM = "headroom frozen";
   private static final String CAPPED_FIRST = "capped-fcfs, first half";
   private static final String CAPPED_SECOND = "capped-fcfs, second half";
+
+  /** Whose figures the findings name. */
+  private static final List<String> FOUND =
+      List.of(
+          Contenders.WEIR, FROZEN, CAPPED_FIRST, CAPPED_SECOND, Contenders.FCFS, Contenders.MCSF);
+
   private static final double GOAL_THROUGHPUT = 99;
   private static final double GOAL_TTFT = 105;
 
@@ -355,11 +361,9 @@ final class NonstationaryExperiment implements Experiment {
 
   private static String finding(Case at, List<Outcome> outcomes) {
     return at.name()
-        + ", second half: "
-        + outcomes.stream()
-            .sorted(
-                Comparator.comparingDouble(
-                    each -> each.of(run -> run.second().timeToFirstToken().p99()).mean()))
+        + ", requests of the second half: "
+        + FOUND.stream()
+            .flatMap(label -> named(outcomes, at, label).stream())
             .map(
                 each ->
                     each.policy().label()
@@ -367,7 +371,7 @@ final class NonstationaryExperiment implements Experiment {
                         + Texts.number(each.of(run -> run.second().throughput()).mean(), 0)
                         + " tokens/s, p99 TTFT "
                         + Texts.number(
-                            each.of(run -> run.second().timeToFirstToken().p99()).mean(), 1)
+                            each.of(run -> run.second().timeToFirstToken().p99()).mean(), 0)
                         + " s, "
                         + Texts.number(
                             each.of(run -> 100 * run.second().recomputedShare()).mean(), 1)
