@@ -104,10 +104,12 @@ record PlanSummary(
             facts.add(
                 new Fact(
                     "memory",
-                    "%s of %s: %s weights, %s activations, %s KV, %s not used"
+                    "%s %s: %s weights, %s activations, %s KV, %s not used"
                         .formatted(
                             Format.bytes(b.totalBytes()),
-                            device.id(),
+                            b.totalBytes() == device.memoryBytes()
+                                ? "of " + device.id()
+                                : "as given",
                             Format.bytes(b.weightBytes()),
                             Format.bytes(b.activationBytes()),
                             Format.bytes(b.kvBytes()),
@@ -116,7 +118,7 @@ record PlanSummary(
     facts.add(
         new Fact(
             "concurrency",
-            "%s requests of mean length at once; %s of the context's %s tokens"
+            "%s requests of mean length at once, or %s as long as the context, %s tokens"
                 .formatted(
                     Format.significant(region.requests(pool.tokens())),
                     Format.significant(pool.tokens() / (double) model.contextLength()),
@@ -162,23 +164,28 @@ record PlanSummary(
                     Format.significant(region.sustainableRate()),
                     Format.number(region.sustainableRate() * lengths.output()),
                     region.bound())));
-    FluidModel equilibrium = equilibrium();
-    facts.add(
-        new Fact(
-            "equilibrium",
-            "at %s requests/s: load %s, iteration %s ms, %s resident tokens (%s of the usable"
-                    .formatted(
-                        Format.significant(planned.arrivalRate()),
-                        Format.significant(equilibrium.load()),
-                        Format.milliseconds(equilibrium.iterationSeconds()),
-                        Format.number(equilibrium.residentTokens()),
-                        Format.percent(equilibrium.residentTokens() / region.usableTokens()))
-                + "), stability margin "
-                + Format.percent(equilibrium.stabilityMargin())));
+    facts.add(new Fact("equilibrium", equilibriumText()));
     facts.addAll(nestedWait.facts());
     facts.add(new Fact("workload SHA-256", workload.sha256()));
     facts.add(new Fact("seed", Long.toString(seed)));
     return facts;
+  }
+
+  private String equilibriumText() {
+    FluidModel equilibrium = equilibrium();
+    String rate = Format.significant(planned.arrivalRate());
+    String load = Format.significant(equilibrium.load());
+    return equilibrium.load() >= 1
+        ? "none at %s requests/s: load %s".formatted(rate, load)
+        : ("at %s requests/s: load %s, iteration %s ms, %s resident tokens (%s of the usable),"
+                + " stability margin %s")
+            .formatted(
+                rate,
+                load,
+                Format.milliseconds(equilibrium.iterationSeconds()),
+                Format.number(equilibrium.residentTokens()),
+                Format.percent(equilibrium.residentTokens() / region.usableTokens()),
+                Format.percent(equilibrium.stabilityMargin()));
   }
 
   private Linearisation.Residual anyBatch() {

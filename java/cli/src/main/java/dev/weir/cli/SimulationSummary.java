@@ -64,6 +64,16 @@ record SimulationSummary(
                 iterationTime,
                 region.cost().fixedSeconds() * 1e3,
                 region.cost().secondsPerToken() * 1e6)));
+    facts.add(
+        new Fact(
+            "fluid model",
+            "at most "
+                + Format.significant(region.sustainableRate())
+                + " requests/s, bound by "
+                + region.bound()
+                + (Double.isFinite(workload.rate())
+                    ? "; " + Format.significant(workload.rate()) + " arrive"
+                    : "; all arrive at once")));
     for (SimulatedRun run : runs) {
       if (!run.options().equals("{}")) {
         facts.add(new Fact(run.scheduler(), run.options()));
@@ -85,12 +95,7 @@ record SimulationSummary(
         Format.count(workload.requests())
             + " requests served in virtual time from a KV pool of "
             + Format.count(region.memory().tokens())
-            + " tokens. The pool sustains "
-            + Format.significant(region.sustainableRate())
-            + " requests/s of this mix in the fluid model"
-            + (Double.isFinite(workload.rate())
-                ? "; " + Format.significant(workload.rate()) + " arrive."
-                : "; all arrive at once."),
+            + " tokens.",
         facts(),
         runs.stream().map(run -> run.chart().orElseThrow()).toList(),
         runs.stream().map(SimulatedRun::metrics).toList(),
@@ -103,6 +108,7 @@ record SimulationSummary(
     return new JsonSummary(
         VersionProvider.version(),
         semanticsName(),
+        region.sustainableRate(),
         new JsonWorkload(
             workload.name(), workload.requests(), workload.sha256(), seed, workload.badRows()),
         iterationTime,
@@ -118,6 +124,7 @@ record SimulationSummary(
   record JsonSummary(
       String version,
       String semantics,
+      double fluidRate,
       JsonWorkload workload,
       String iterationTime,
       long blocks,

@@ -125,6 +125,16 @@ class PlanCommandTest {
   }
 
   @Test
+  void aLoadThatIsTooMuchIsToldWhatItNeeds() {
+    CommandRun run = plan("--rate", "100", "--html", folder.resolve("u.html").toString());
+    assertThat(run.status()).isZero();
+    assertThat(run.out())
+        .startsWith("Unstable at 100 requests/s: ")
+        .contains("replicas, or at most ")
+        .containsPattern("equilibrium +none at 100 requests/s: load 1");
+  }
+
+  @Test
   void anEstimateIsCalledOne() {
     assertThat(plan("--device", "h200", "--rate", "1").out())
         .contains("roofline of h200: AN ESTIMATE from the data sheet at 0.7 of its peaks");

@@ -174,6 +174,7 @@ class SimulateCommandTest {
         .contains("19,366 requests, Azure conversation trace, arrivals as recorded")
         .containsPattern("\\| +fcfs \\| +weir ")
         .contains("19366 of 19366")
+        .containsPattern("fluid model +at most .* requests/s, bound by KV memory; 5.53 arrive")
         .contains("'weir simulate --html FILE' draws all of this over time.");
   }
 

@@ -48,7 +48,8 @@ public final class Advice {
       return head
           + String.format(
               Locale.ROOT,
-              "the tokens alone take %.2g times the time there is, so no memory is enough; needs %s.",
+              "the tokens alone take %.2g times the time there is, so no memory is enough; needs"
+                  + " %s.",
               model.load(),
               others);
     }
