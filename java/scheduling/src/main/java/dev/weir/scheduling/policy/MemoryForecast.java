@@ -101,18 +101,20 @@ final class MemoryForecast {
       end--;
     }
     int row = interval * horizons.length;
-    for (int h = 0; h < end; h++) {
-      // Its last token comes between two horizons: the one before counts for both.
-      boolean ends = h == end - 1 && end < used;
-      int ahead = ends ? left - 1 : horizons[h];
-      accumulate(h, lives[row + h], tokensNow + ahead, sign);
+    // Its last token comes between two horizons: the one before counts for both.
+    int plain = end > 0 && end < used ? end - 1 : end;
+    for (int h = 0; h < plain; h++) {
+      double tokens = tokensNow + horizons[h];
+      double expected = sign * lives[row + h] * tokens;
+      mean[h] += expected;
+      variance[h] += expected * (tokens - sign * expected);
     }
-  }
-
-  private void accumulate(int h, double alive, double tokens, double sign) {
-    double expected = alive * tokens;
-    mean[h] += sign * expected;
-    variance[h] += sign * expected * (tokens - expected);
+    if (plain < end) {
+      double tokens = tokensNow + left - 1;
+      double expected = sign * lives[row + plain] * tokens;
+      mean[plain] += expected;
+      variance[plain] += expected * (tokens - sign * expected);
+    }
   }
 
   /**
