@@ -44,11 +44,13 @@ public record ReportCard(String scheduler, List<Result> results) {
     long passed = results.stream().filter(r -> r.verdict() == Verdict.PASSED).count();
     StringBuilder table = new StringBuilder();
     table.append(
-        String.format("scheduler '%s': %d of %d passed%n", scheduler, passed, results.size()));
+        String.format(
+            Locale.ROOT, "scheduler '%s': %d of %d passed%n", scheduler, passed, results.size()));
     for (Result result : results) {
       String verdict = result.verdict().name().toLowerCase(Locale.ROOT).replace('_', ' ');
       table.append(
           String.format(
+              Locale.ROOT,
               "  %-" + TITLE + "s %-11s %s%n",
               result.property().title(),
               verdict,

@@ -1,6 +1,7 @@
 package dev.weir.testkit;
 
 import dev.weir.scheduling.SchedulerFactory;
+import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.DynamicTest;
@@ -43,8 +44,12 @@ public abstract class SchedulerConformance {
       case FAILED ->
           throw new AssertionError(
               String.format(
+                  Locale.ROOT,
                   "scheduler '%s' fails %s%n  rule: %s%n  seen: %s",
-                  conformance.schedulerName(), property.title(), property.rule(), result.detail()),
+                  conformance.schedulerName(),
+                  property.title(),
+                  property.rule(),
+                  result.detail()),
               result.cause().orElse(null));
     }
   }

@@ -20,6 +20,7 @@ import java.util.Collections;
 import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
@@ -123,8 +124,8 @@ final class Suites {
       ToIntFunction<Random> output) {
     int count = 4000;
     Random random = new Random(settings.seed());
-    int[] prompts = random.ints(count).map(i -> prompt.applyAsInt(random)).toArray();
-    int[] outputs = random.ints(count).map(i -> output.applyAsInt(random)).toArray();
+    int[] prompts = draw(count, random, prompt);
+    int[] outputs = draw(count, random, output);
     LengthHistogram promptTokens = LengthHistogram.of(prompts);
     LengthHistogram outputTokens = LengthHistogram.of(outputs);
     double sustainable =
@@ -145,9 +146,15 @@ final class Suites {
             Optional.of(new Workload(rate, promptTokens, outputTokens)));
     String name =
         String.format(
+            Locale.ROOT,
             "%d Poisson arrivals at %.2f of %.1f/s, prompts of %.0f, outputs of %.0f tokens on"
                 + " average, %s",
-            count, load, sustainable, promptTokens.mean(), outputTokens.mean(), describe(config));
+            count,
+            load,
+            sustainable,
+            promptTokens.mean(),
+            outputTokens.mean(),
+            describe(config));
     Optional<VirtualDriver> run = evidence.run(new Scenario(config, jobs), name);
     if (run.isPresent() && run.get().peakBacklog() > count / 20) {
       evidence.add(
@@ -155,6 +162,10 @@ final class Suites {
           run.get().peakBacklog() + " of " + count + " requests waited at the same time",
           name);
     }
+  }
+
+  private static int[] draw(int count, Random random, ToIntFunction<Random> distribution) {
+    return IntStream.generate(() -> distribution.applyAsInt(random)).limit(count).toArray();
   }
 
   // ---- more than can be served

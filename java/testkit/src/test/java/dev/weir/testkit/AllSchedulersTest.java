@@ -1,14 +1,20 @@
 package dev.weir.testkit;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.DynamicContainer.dynamicContainer;
 
 import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.Schedulers;
+import dev.weir.testkit.ReportCard.Result;
+import dev.weir.testkit.ReportCard.Verdict;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicContainer;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.parallel.Isolated;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every scheduler on the class path passes; a new one is found by itself. */
 @Isolated("the long run looks at the heap")
@@ -42,6 +48,29 @@ class AllSchedulersTest {
                 dynamicContainer(
                     conformance.toString(),
                     SchedulerConformance.tests(conformance.effort(500, 100_000, 2))));
+  }
+
+  /** In an overload without end the long are never served, which is what it is there to show. */
+  @Test
+  void shortestFirstStarvesTheLong() {
+    ReportCard card =
+        variant("mcsf", Map.of("order", "shortest")).clairvoyant().effort(100, 10_000, 3).run();
+    assertThat(card.results())
+        .as(card.toString())
+        .filteredOn(result -> result.verdict() != Verdict.PASSED)
+        .extracting(Result::property)
+        .containsExactly(ConformanceProperty.NO_STARVATION);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"wait", "nested-wait"})
+  void strictModesWaitForCompanyThatDoesNotCome(String scheduler) {
+    Result result =
+        variant(scheduler, Map.of("mode", "strict"))
+            .effort(100, 10_000, 3)
+            .check(ConformanceProperty.DRAIN);
+    assertThat(result.verdict()).isEqualTo(Verdict.FAILED);
+    assertThat(result.detail()).contains("held for THRESHOLD, and nothing will change that");
   }
 
   private static Conformance variant(String scheduler, Map<String, String> options) {
