@@ -147,7 +147,7 @@ public final class BoundarySelection {
 
   private static final class Search {
     private static final int GRID = 64;
-    private static final long MOST_CHOICES = 20_000;
+    private static final long MOST_CHOICES = 50_000;
 
     private final LengthHistogram output;
     private final double rate;
