@@ -145,8 +145,10 @@ public final class NestedWaitThresholds {
   }
 
   /**
-   * The same with whole numbers, at least 1, for the strict policy, which counts requests: {@code
-   * n_{k+1}} is {@code slack q_k n_k} rounded up, but at most {@code n_k}.
+   * Whole numbers, at least 1, for the strict policy, which counts requests and waits for them:
+   * {@code n_{k+1}} is {@code slack q_k n_k} rounded up, but at most {@code n_k}. {@code n_1} is
+   * the geometric mean of the least that is admissible and the largest that fits, so that there is
+   * slack and requests do not wait longer than it takes; the largest if none is admissible.
    *
    * @throws IllegalArgumentException if the pool is too small for one request per stage
    */
@@ -309,7 +311,25 @@ public final class NestedWaitThresholds {
       }
       high = low;
     }
-    return of.apply(high);
+    return of.apply(whole ? withSlack(of, Math.floor(high)) : high);
+  }
+
+  /** The geometric mean of the least whole {@code n_1} that is admissible and {@code most}. */
+  private static double withSlack(DoubleFunction<NestedWaitThresholds> of, double most) {
+    if (!of.apply(most).isStable()) {
+      return most;
+    }
+    double least = most;
+    double less = 0;
+    while (least - less > 1) {
+      double middle = Math.floor((least + less) / 2);
+      if (of.apply(middle).isStable()) {
+        least = middle;
+      } else {
+        less = middle;
+      }
+    }
+    return Math.ceil(Math.sqrt(least * most));
   }
 
   private NestedWaitThresholds(

@@ -96,24 +96,28 @@ public final class WaitThresholds {
   }
 
   /**
-   * The canonical thresholds, rounded up to whole numbers, with the largest {@code T} for which
-   * they fit: for the strict policy, which counts requests.
+   * The canonical thresholds, rounded up to whole numbers, for the strict policy, which counts
+   * requests and waits for them. {@code T} is the geometric mean of its bounds, so that there is
+   * slack and requests do not wait longer than it takes; the largest for which the thresholds fit
+   * if that is less, or if no {@code T} carries the load.
    *
    * @param classes at least one
    * @throws IllegalArgumentException if not even thresholds of 1 fit into the pool, or into an
    *     iteration
    */
-  public static WaitThresholds largestWhole(
+  public static WaitThresholds whole(
       List<RequestClass> classes, IterationCost cost, KvCapacity memory, BatchLimits limits) {
     List<RequestClass> sorted = sorted(classes);
-    double high = memory.tokens() / workRate(sorted);
+    double most = memory.tokens() / workRate(sorted);
+    double least = FluidModel.of(sorted, cost, memory).iterationSeconds();
+    double high = least < most ? Math.sqrt(least * most) : most;
     DoublePredicate fits =
         cycle -> {
           double[] thresholds = wholeNumbers(sorted, cycle);
           return work(sorted, thresholds) <= memory.tokens()
               && sequences(sorted, thresholds) <= limits.maxSequences();
         };
-    double low = 0;
+    double low = fits.test(high) ? high : 0;
     for (int i = 0; i < BISECTIONS && high - low > 1e-9 * high; i++) {
       double middle = (low + high) / 2;
       if (fits.test(middle)) {

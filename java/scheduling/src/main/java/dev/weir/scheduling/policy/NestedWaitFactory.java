@@ -29,8 +29,9 @@ import java.util.stream.IntStream;
  *       most throughput in simulations, rather for shorter segments or larger buffers than it takes
  *   <li>{@code slack} (greater than 1; default: chosen), {@code delta} (default 0.05) and {@code
  *       horizon} (default 10000 iterations): see {@link NestedWaitThresholds.Settings}
- *   <li>{@code thresholds} (strict mode only; default: the largest that fit): the {@code n_k}, a
- *       comma list. With {@code boundaries} of the same number, no workload is needed
+ *   <li>{@code thresholds} (strict mode only; default: {@link NestedWaitThresholds#computeWhole}):
+ *       the {@code n_k}, a comma list. With {@code boundaries} of the same number, no workload is
+ *       needed
  *   <li>{@code maxHold} (seconds, default 1, in strict mode infinite): how long a request waits at
  *       most for others at an entrance; in strict mode, for its segment to fire
  *   <li>{@code drain} (seconds, strict mode only, default infinite): when nobody has arrived for so

@@ -25,8 +25,8 @@ import java.util.stream.IntStream;
  *       to the letter and needs a workload
  *   <li>{@code classes} (default 64): the most classes; more are put together by output length
  *   <li>{@code cycle}: {@code T} in seconds, which gives thresholds {@code n_j = lambda_j T}, in
- *       strict mode rounded up to whole numbers. Default: the largest that fits the pool, and in
- *       strict mode the iteration
+ *       strict mode rounded up to whole numbers. Default: the largest that fits the pool; in strict
+ *       mode {@link WaitThresholds#whole}
  *   <li>{@code thresholds}: the {@code n_j} themselves, a comma list of whole numbers, the classes
  *       in ascending order of output, then of prompt length
  *   <li>{@code maxHold} (seconds, default 1, in strict mode infinite): how long a request waits at
@@ -111,7 +111,7 @@ public final class WaitFactory implements SchedulerFactory {
       return whole;
     }
     return strict
-        ? WaitThresholds.largestWhole(classes, config.cost(), config.memory(), config.limits())
+        ? WaitThresholds.whole(classes, config.cost(), config.memory(), config.limits())
         : WaitThresholds.largest(classes, config.cost(), config.memory());
   }
 

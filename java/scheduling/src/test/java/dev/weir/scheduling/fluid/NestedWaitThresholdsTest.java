@@ -137,6 +137,31 @@ class NestedWaitThresholdsTest {
   }
 
   @Test
+  void wholeThresholdsHaveSlackAndAreNoLargerThanThat() {
+    Settings settings = new Settings(2, List.of(150), OptionalDouble.of(1.5), 1000, 0.05);
+    KvCapacity memory = new KvCapacity(40_000, 16, 0);
+    NestedWaitThresholds t =
+        NestedWaitThresholds.computeWhole(WORKLOAD, COST, memory, LIMITS, settings);
+    // With n_1 = 1 it is M(n) = 150 (40 + 75.5) + 150 (40 + 225.5) = 57150 and dT = 0.067 < 0.2,
+    // so 1 is admissible; the largest that fits follows from the real-valued thresholds.
+    double largest = compute(WORKLOAD, memory, settings).threshold(1);
+    assertThat(t.threshold(1)).isBetween(Math.sqrt(0.8 * largest), Math.ceil(Math.sqrt(largest)));
+    assertThat(t.threshold(2)).isEqualTo(Math.ceil(0.75 * t.threshold(1)));
+    assertThat(t.isStable()).isTrue();
+    assertThat(t.coreTokens() + t.bufferTokens()).isLessThanOrEqualTo(640_000);
+    // A rate that nothing carries.
+    NestedWaitThresholds flooded =
+        NestedWaitThresholds.computeWhole(withRate(1e4), COST, memory, LIMITS, settings);
+    assertThat(flooded.isStable()).isFalse();
+    assertThat(flooded.threshold(1)).isBetween(largest - 2, largest);
+    // The least is admissible only from some n_1 on: dT = 0.01 + 0.0572 n_1 > n_1 / rate before.
+    NestedWaitThresholds busy =
+        NestedWaitThresholds.computeWhole(withRate(16), COST, memory, LIMITS, settings);
+    assertThat(busy.isStable()).isTrue();
+    assertThat(busy.threshold(1)).isGreaterThan(t.threshold(1));
+  }
+
+  @Test
   void quantilesOfTheOutputAreTheDefaultBoundaries() {
     NestedWaitThresholds t = compute(WORKLOAD, new KvCapacity(4000, 16, 0), Settings.defaults());
     assertThat(t.segments()).isEqualTo(3);

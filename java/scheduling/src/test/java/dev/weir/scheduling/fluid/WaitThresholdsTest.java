@@ -101,23 +101,31 @@ class WaitThresholdsTest {
   }
 
   @Test
-  void wholeThresholdsAreTheLargestThatFit() {
-    WaitThresholds t = WaitThresholds.largestWhole(CLASSES, COST, MEMORY, WIDE);
-    double n = t.threshold(0);
-    double m = t.threshold(1);
-    assertThat(n).isEqualTo(Math.rint(n));
-    assertThat(t.coreTokens()).isLessThanOrEqualTo(10_000);
-    // Rates are 3 : 1, so one more of the rare class goes with three more of the other.
-    assertThat(n).isBetween(3 * m - 2, 3 * m);
-    assertThat((n + 1) * 60 + (n + 1 > 3 * m ? m + 1 : m) * 216).isGreaterThan(10_000);
+  void wholeThresholdsHaveSlackAndAreNoLargerThanThat() {
+    // dT* = 0.01 / 0.9604, the largest T is 10000 / 3960; T = 0.16215.
+    WaitThresholds t = WaitThresholds.whole(CLASSES, COST, MEMORY, WIDE);
+    assertThat(t.threshold(0)).isEqualTo(5);
+    assertThat(t.threshold(1)).isEqualTo(2);
+    assertThat(t.stabilityMargin()).isBetween(0.5, 1.0);
+    assertThat(t.memoryMargin()).isBetween(0.5, 1.0);
+  }
 
-    WaitThresholds exact =
-        WaitThresholds.largestWhole(CLASSES, COST, new KvCapacity(8 * 216 + 24 * 60, 1, 0), WIDE);
-    assertThat(exact.threshold(0)).isEqualTo(24);
-    assertThat(exact.threshold(1)).isEqualTo(8);
+  @Test
+  void wholeThresholdsFitThePool() {
+    // Rates of 3 : 1 that nothing carries: 24 and 8 fit exactly.
+    List<RequestClass> flood =
+        List.of(new RequestClass(30_000, 10, 4), new RequestClass(10_000, 20, 8));
+    KvCapacity exact = new KvCapacity(8 * 216 + 24 * 60, 1, 0);
+    WaitThresholds t = WaitThresholds.whole(flood, COST, exact, WIDE);
+    assertThat(t.threshold(0)).isEqualTo(24);
+    assertThat(t.threshold(1)).isEqualTo(8);
+    assertThat(t.isStable()).isFalse();
+    WaitThresholds less =
+        WaitThresholds.whole(flood, COST, new KvCapacity(exact.tokens() - 1, 1, 0), WIDE);
+    assertThat(less.threshold(0)).isEqualTo(23);
+    assertThat(less.threshold(1)).isEqualTo(8);
     assertThatIllegalArgumentException()
-        .isThrownBy(
-            () -> WaitThresholds.largestWhole(CLASSES, COST, new KvCapacity(275, 1, 0), WIDE))
+        .isThrownBy(() -> WaitThresholds.whole(CLASSES, COST, new KvCapacity(275, 1, 0), WIDE))
         .withMessageContaining("needs 276 KV tokens")
         .withMessageContaining("the pool has 275")
         .withMessageContaining("enlarge the pool");
@@ -125,9 +133,10 @@ class WaitThresholdsTest {
 
   @Test
   void wholeThresholdsFitTheIteration() {
+    List<RequestClass> flood =
+        List.of(new RequestClass(30_000, 10, 4), new RequestClass(10_000, 20, 8));
     // 4 of 30 and 8 of 10: n requests of the rare class make 3 * 4 n + 8 n.
-    WaitThresholds t =
-        WaitThresholds.largestWhole(CLASSES, COST, MEMORY, new BatchLimits(101, 1000));
+    WaitThresholds t = WaitThresholds.whole(flood, COST, MEMORY, new BatchLimits(101, 1000));
     assertThat(t.threshold(0)).isEqualTo(15);
     assertThat(t.threshold(1)).isEqualTo(5);
     assertThat(t.sequences()).isEqualTo(100);
@@ -136,8 +145,7 @@ class WaitThresholdsTest {
         .withMessageContaining("runs 100 requests at once")
         .withMessageContaining("at most 99");
     assertThatIllegalArgumentException()
-        .isThrownBy(
-            () -> WaitThresholds.largestWhole(CLASSES, COST, MEMORY, new BatchLimits(11, 1000)))
+        .isThrownBy(() -> WaitThresholds.whole(CLASSES, COST, MEMORY, new BatchLimits(11, 1000)))
         .withMessageContaining("runs 12 requests at once");
   }
 
