@@ -47,6 +47,7 @@ public final class HeadroomFactory implements SchedulerFactory {
             1,
             options.getDouble("growthReserve", 0.02, 0, 1),
             0,
+            0,
             online,
             options.getDouble("memory", 2000, 1, 1e9)));
   }

@@ -1,6 +1,7 @@
 package dev.weir.scheduling.policy;
 
 import dev.weir.scheduling.estimate.SurvivalEstimator;
+import dev.weir.scheduling.fluid.StandardNormal;
 import java.util.Arrays;
 
 /**
@@ -9,23 +10,32 @@ import java.util.Arrays;
  *
  * <p>A resident with prompt {@code p} that has generated {@code a} tokens is still there after
  * {@code h} more with probability {@code S(a + h) / S(a)}, and then holds {@code p + a + h} tokens,
- * and half a block more on average. Lengths are independent, so means and variances add up, and
- * with many residents the sum is close to normal.
+ * and half a block more on average. Lengths are independent, so means, variances and covariances
+ * add up, and with many residents the sum is close to normal.
  *
  * <p>Nothing is allocated after construction.
  */
 final class MemoryForecast {
-  /** Each horizon is a third further than the one before, so a peak is missed by little. */
-  private static final double SPACING = 4 / 3.0;
+  /** Each horizon is a seventh further than the one before, so a peak is missed by little. */
+  private static final double SPACING = 8 / 7.0;
 
   /** A horizon that fewer than this reach is left out. */
   private static final double NOBODY = 1e-4;
+
+  /** What rounding leaves of a variance that was taken out again is no variance. */
+  private static final double LEAST_VARIANCE = 1e-6;
+
+  /** Deviations beyond which an overflow is not worth reckoning with. */
+  private static final double FAR = 5;
 
   private final int[] horizons;
   private final double[] mean;
   private final double[] variance;
 
-  /** By interval of the estimator, then by horizon: the probability to live that long. */
+  /** Between a horizon and the next. */
+  private final double[] covariance;
+
+  /** By interval of the estimator, then by horizon: the probability to live that long; then a 0. */
   private final double[] lives;
 
   private final double rounding;
@@ -50,7 +60,8 @@ final class MemoryForecast {
     }
     mean = new double[count];
     variance = new double[count];
-    lives = new double[intervals * count];
+    covariance = new double[count];
+    lives = new double[intervals * (count + 1)];
     rounding = (blockSize - 1) / 2.0;
   }
 
@@ -65,7 +76,7 @@ final class MemoryForecast {
     for (int i = 0; i < survival.intervals(); i++) {
       for (int h = 0; h < count; h++) {
         double probability = survival.conditional(i, horizons[h]);
-        lives[i * count + h] = probability;
+        lives[i * (count + 1) + h] = probability;
         if (probability > NOBODY && h > reached) {
           reached = h;
         }
@@ -78,6 +89,7 @@ final class MemoryForecast {
   void clear() {
     Arrays.fill(mean, 0);
     Arrays.fill(variance, 0);
+    Arrays.fill(covariance, 0);
   }
 
   /**
@@ -100,34 +112,78 @@ final class MemoryForecast {
     while (end > 0 && horizons[end - 1] >= left) {
       end--;
     }
-    int row = interval * horizons.length;
-    for (int h = 0; h < end; h++) {
-      // Its last token comes between two horizons: the one before counts for both.
-      boolean ends = h == end - 1 && end < used;
-      int ahead = ends ? left - 1 : horizons[h];
-      accumulate(h, lives[row + h], tokensNow + ahead, sign);
+    if (end == 0) {
+      return;
     }
+    int row = interval * (horizons.length + 1);
+    int last = end - 1;
+    for (int h = 0; h < last; h++) {
+      double tokens = tokensNow + horizons[h];
+      double alive = sign * lives[row + h];
+      double dead = 1 - lives[row + h];
+      mean[h] += alive * tokens;
+      variance[h] += alive * dead * tokens * tokens;
+      covariance[h] += sign * lives[row + h + 1] * dead * tokens * (tokensNow + horizons[h + 1]);
+    }
+    // Its last token comes between two horizons: the one before counts for both.
+    double tokens = tokensNow + (end < used ? left - 1 : horizons[last]);
+    double alive = sign * lives[row + last];
+    mean[last] += alive * tokens;
+    variance[last] += alive * (1 - lives[row + last]) * tokens * tokens;
   }
 
-  private void accumulate(int h, double alive, double tokens, double sign) {
-    double expected = alive * tokens;
-    mean[h] += sign * expected;
-    variance[h] += sign * expected * (tokens - expected);
+  private double deviation(int h) {
+    return Math.sqrt(Math.max(variance[h], LEAST_VARIANCE));
   }
 
   /**
-   * By how many standard deviations the mean stays below the capacity, where they are fewest:
-   * {@code min over h of (C - E[M(h)]) / sd[M(h)]}. Infinite if nothing can vary and all fits.
+   * Whether at every horizon the mean, and a margin above it, fit the pool.
+   *
+   * @param z the margin, in standard deviations
+   * @param mostTokens the margin is at most this
    */
-  double margin(double capacityTokens) {
-    double least = Double.POSITIVE_INFINITY;
+  boolean fits(double capacityTokens, double z, double mostTokens) {
     for (int h = 0; h < used; h++) {
-      double room = capacityTokens - mean[h];
-      // What rounding leaves of a variance that was taken out again is no variance.
-      double deviation = Math.sqrt(Math.max(variance[h], 1e-6));
-      least = Math.min(least, room / deviation);
+      if (mean[h] + Math.min(z * deviation(h), mostTokens) > capacityTokens) {
+        return false;
+      }
     }
-    return least;
+    return true;
+  }
+
+  /**
+   * The probability that the pool overflows at any of the horizons.
+   *
+   * <p>An overflow begins at a horizon if there is one there and none at the horizon before. With
+   * {@code P} the probabilities of an overflow at either, which rise to {@code P'}, and {@code rho}
+   * the correlation between them, that happens with a probability of about {@code (P' - P)+ +
+   * min(P, P') (2 Phi(b sqrt((1 - rho) / (1 + rho))) - 1)}, where {@code b} is the barrier, in
+   * standard deviations, of the less likely one: what is above the barrier at the second horizon
+   * was below it at the first with the probability in the last bracket (Leadbetter, Lindgren,
+   * Rootzen, "Extremes and Related Properties of Random Sequences and Processes", 1983, on
+   * stationary normal sequences; for those that are not, an approximation).
+   */
+  double overflowProbability(double capacityTokens) {
+    double never = 1;
+    double before = 0;
+    double barrierBefore = Double.POSITIVE_INFINITY;
+    for (int h = 0; h < used; h++) {
+      double barrier = (capacityTokens - mean[h]) / deviation(h);
+      double now = barrier > FAR ? 0 : StandardNormal.survival(barrier);
+      double begins = Math.max(0, now - before);
+      double less = Math.min(now, before);
+      if (less > 0) {
+        double correlation =
+            Math.clamp(covariance[h - 1] / (deviation(h - 1) * deviation(h)), 0, 1);
+        double scale = Math.sqrt((1 - correlation) / (1 + correlation));
+        double higher = Math.max(0, Math.max(barrier, barrierBefore));
+        begins += less * (1 - 2 * StandardNormal.survival(higher * scale));
+      }
+      never *= 1 - Math.min(1, begins);
+      before = now;
+      barrierBefore = barrier;
+    }
+    return 1 - never;
   }
 
   /** The largest mean of all horizons, tokens. */

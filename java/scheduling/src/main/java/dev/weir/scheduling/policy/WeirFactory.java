@@ -23,6 +23,8 @@ import java.util.Set;
  *       leave free when it grows; older ones less, the oldest nothing
  *   <li>{@code prefillTile} (default 256): while memory is scarce, prefill fills an iteration to a
  *       multiple of so many tokens; 0 for no tiles
+ *   <li>{@code few} (default 40): a pool in which fewer requests run in equilibrium is small: there
+ *       admission is bolder, and the youngest is evicted rather than many stall; 0 for never
  *   <li>{@code estimates} (default {@code online}): {@code frozen} keeps to the declared workload
  *   <li>{@code memory} (default 2000): requests that an estimate remembers
  * </ul>
@@ -37,6 +39,7 @@ public final class WeirFactory implements SchedulerFactory {
           "slack",
           "growthReserve",
           "prefillTile",
+          "few",
           "estimates",
           "memory");
 
@@ -70,6 +73,7 @@ public final class WeirFactory implements SchedulerFactory {
             options.getDouble("slack", 1.5, 1, 1e6),
             options.getDouble("growthReserve", 0.02, 0, 1),
             options.getInt("prefillTile", 256, 0, 1 << 20),
+            options.getInt("few", 40, 0, 1 << 20),
             online,
             options.getDouble("memory", 2000, 1, 1e9)));
   }

@@ -10,7 +10,6 @@ import dev.weir.scheduling.Scheduler;
 import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.estimate.ArrivalRateEstimator;
 import dev.weir.scheduling.estimate.SurvivalEstimator;
-import dev.weir.scheduling.fluid.StandardNormal;
 import java.util.Arrays;
 import java.util.function.ObjDoubleConsumer;
 
@@ -46,6 +45,13 @@ import java.util.function.ObjDoubleConsumer;
  * scarce, prefill fills an iteration to a multiple of {@link Settings#prefillTile} tokens, and goes
  * no further than the pace requires.
  *
+ * <p><b>Small pools.</b> With few requests in the pool, the sum of their lengths varies by a large
+ * share of it. A margin of {@code z} standard deviations would leave much of the pool unused, those
+ * that stall would hold much of it, and to compute the little again that the youngest has is cheap
+ * beside that. So if fewer than {@link Settings#few} requests run in the equilibrium of a full
+ * pool, the margin is at most 4 % of it, nobody waits for pace or segment, and when more than a
+ * tenth of the residents stall, the youngest of them is evicted.
+ *
  * <p>The oldest request that has not ended always advances in the end: it is admitted first, takes
  * blocks first, and can evict all others; and while anybody stalls, nobody is admitted. With
  * lengths that nobody has seen and no declared distribution, everybody is expected to generate its
@@ -63,6 +69,7 @@ final class WeirScheduler implements Scheduler {
    * @param slack cap of a segment, relative to the fluid equilibrium
    * @param growthReserve share of the pool, at least 0
    * @param prefillTile tokens, 0 for no tiles
+   * @param few a pool for fewer requests than this, in equilibrium, is small; 0 for never
    * @param online whether the estimates follow what is seen; otherwise they stay as declared
    * @param memory departures and arrivals that an estimate remembers
    */
@@ -74,8 +81,15 @@ final class WeirScheduler implements Scheduler {
       double slack,
       double growthReserve,
       int prefillTile,
+      int few,
       boolean online,
       double memory) {}
+
+  /** In a small pool, the margin of an admission is at most this share of it. */
+  private static final double FEW_MARGIN = 0.04;
+
+  /** In a small pool, the share of residents that may stall before the youngest is evicted. */
+  private static final double FEW_STALLED = 0.1;
 
   /** Share of the pool above which memory is scarce. */
   private static final double SCARCE = 0.5;
@@ -130,6 +144,10 @@ final class WeirScheduler implements Scheduler {
   private int longestOutput;
   private double work;
   private double cohort = 1;
+
+  /** Requests that run in equilibrium of a full pool. */
+  private double running = Double.POSITIVE_INFINITY;
+
   private int departuresSinceRefresh;
 
   private final RequestQueue waiting = new RequestQueue();
@@ -234,8 +252,9 @@ final class WeirScheduler implements Scheduler {
     double output = survival.mean();
     work = prompt * (output + 1) + (survival.secondMoment() + output) / 2;
     double full = memory.tokens() / work;
+    running = full * output;
     if (settings.pace() > 0) {
-      cohort = COHORT * full * output;
+      cohort = COHORT * running;
       pacer.setPace(settings.pace() * full);
       pacer.setBurst(Math.max(settings.burst(), cohort));
     }
@@ -263,6 +282,9 @@ final class WeirScheduler implements Scheduler {
     passBoundaries();
     decode(plan);
     prefill(plan);
+    if (few()) {
+      relieve(plan);
+    }
     if (plan.size() == 0 && residentCount > 0) {
       advanceTheOldest(plan);
     }
@@ -303,7 +325,7 @@ final class WeirScheduler implements Scheduler {
         continue;
       }
       int reached = segments.segmentOf(node.request.generatedTokens());
-      if (!scarce || occupancy[reached] < segments.cap(reached)) {
+      if (!scarce || few() || occupancy[reached] < segments.cap(reached)) {
         occupancy[reached]++;
         node.segment = reached;
         node.paused = false;
@@ -351,7 +373,8 @@ final class WeirScheduler implements Scheduler {
   /** Returns how many of {@code tokens} are scheduled: as many as the blocks it may take hold. */
   private int advance(IterationPlan plan, int index, int tokens) {
     Request request = residents[index].request;
-    double reserve = settings.growthReserve() * memory.blocks() * index / residentCount;
+    double share = few() ? 0 : settings.growthReserve();
+    double reserve = share * memory.blocks() * index / residentCount;
     long allowed = Math.max(0, plan.freeBlocks() - (long) Math.ceil(reserve));
     long room =
         (memory.blocksFor(request.cachedTokens()) + allowed) * memory.blockSize()
@@ -365,6 +388,37 @@ final class WeirScheduler implements Scheduler {
     return scheduled;
   }
 
+  /** Evicts the youngest of those that stall, until no more than a tenth of the residents do. */
+  private void relieve(IterationPlan plan) {
+    while (stalledCount > FEW_STALLED * residentCount) {
+      int victim = residentCount - 1;
+      while (!residents[victim].stalled) {
+        victim--;
+      }
+      if (victim == 0) {
+        return;
+      }
+      evict(plan, victim);
+      stalledCount--;
+      for (int i = 0; i < victim; i++) {
+        Node node = residents[i];
+        if (node.stalled) {
+          node.stalled = false;
+          stalledCount--;
+          int tokens = Math.min(node.request.pendingTokens(), plan.remainingTokens());
+          advance(plan, i, Math.min(tokens, 1));
+        }
+      }
+    }
+  }
+
+  private void evict(IterationPlan plan, int index) {
+    Node victim = residents[index];
+    removeResident(index);
+    plan.evict(victim.request);
+    (victim.request.state() == RequestState.SWAPPED ? swapped : waiting).insert(victim);
+  }
+
   private void advanceTheOldest(IterationPlan plan) {
     Node oldest = residents[0];
     if (oldest.paused) {
@@ -373,10 +427,7 @@ final class WeirScheduler implements Scheduler {
     }
     int tokens = Math.min(oldest.request.pendingTokens(), plan.remainingTokens());
     while (!plan.schedule(oldest.request, tokens)) {
-      Node victim = residents[residentCount - 1];
-      removeResident(residentCount - 1);
-      plan.evict(victim.request);
-      (victim.request.state() == RequestState.SWAPPED ? swapped : waiting).insert(victim);
+      evict(plan, residentCount - 1);
     }
   }
 
@@ -413,15 +464,14 @@ final class WeirScheduler implements Scheduler {
       long needed = memory.blocksFor((long) request.promptTokens() + request.generatedTokens());
       long left = plan.freeBlocks() - promised - needed;
       forecast.add(node.interval, request.promptTokens(), request.generatedTokens(), node.left());
-      double margin = forecast.margin(memory.tokens());
       scarce = forecast.peak() > SCARCE * memory.tokens();
-      HoldReason reason = obstacle(plan, node, left, margin, open);
+      HoldReason reason = obstacle(plan, node, left, open);
       if (reason != null) {
         plan.hold(request, reason);
         return;
       }
       open = true;
-      lastOverflowProbability = StandardNormal.survival(margin);
+      lastOverflowProbability = forecast.overflowProbability(memory.tokens());
       plan.predictOverflow(request, lastOverflowProbability);
       if (request.state() == RequestState.SWAPPED) {
         plan.resume(request);
@@ -442,11 +492,9 @@ final class WeirScheduler implements Scheduler {
    * Why a request may not enter now, or null if it may.
    *
    * @param left blocks that would be free with all prompts complete
-   * @param margin of the forecast with it, standard deviations
    * @param open whether somebody was admitted in this iteration
    */
-  private HoldReason obstacle(
-      IterationPlan plan, Node node, long left, double margin, boolean open) {
+  private HoldReason obstacle(IterationPlan plan, Node node, long left, boolean open) {
     if (residentCount + swapped.size() - (node.queue() == swapped ? 1 : 0) >= residents.length) {
       return HoldReason.SEQUENCE_LIMIT;
     }
@@ -459,13 +507,21 @@ final class WeirScheduler implements Scheduler {
     if (residentCount == 0) {
       return null;
     }
-    if (margin < settings.z()) {
+    if (!forecast.fits(memory.tokens(), settings.z(), mostMargin())) {
       return HoldReason.MEMORY_BUFFER;
     }
-    if (!scarce || pacer.allows(open ? 1 : threshold())) {
+    if (!scarce || few() || pacer.allows(open ? 1 : threshold())) {
       return null;
     }
     return pacer.allows(1) ? HoldReason.THRESHOLD : HoldReason.PACING;
+  }
+
+  private boolean few() {
+    return settings.few() > 0 && running < settings.few();
+  }
+
+  private double mostMargin() {
+    return few() ? FEW_MARGIN * memory.tokens() : Double.POSITIVE_INFINITY;
   }
 
   /** Requests that enter at a time: those whose prompts fill the tile, if so many wait. */

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.estimate.SurvivalEstimator;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -38,49 +39,81 @@ class MemoryForecastTest {
     forecast.add(interval, r.prompt, r.generated, r.max - r.generated);
   }
 
-  @Test
-  void marginIsThatOfSimulatedFutures() {
-    SurvivalEstimator survival = uniform();
-    MemoryForecast forecast = forecast(survival, 1);
-    Random random = new Random(4);
-    List<Resident> residents = new ArrayList<>();
-    for (int i = 0; i < 60; i++) {
-      // At the beginning of an interval, where the forecast takes a resident to be.
-      int generated = survival.end(random.nextInt(20));
-      Resident r = new Resident(1 + random.nextInt(50), generated, LONGEST);
-      residents.add(r);
-      forecast.add(survival.intervalOf(generated) + 1, r.prompt, generated, LONGEST - generated);
-    }
-    int samples = 4000;
-    int furthest = 200;
-    double[] sum = new double[furthest];
-    double[] squares = new double[furthest];
-    for (int sample = 0; sample < samples; sample++) {
-      double[] tokens = new double[furthest];
-      for (Resident r : residents) {
-        int length = r.generated + 1 + random.nextInt(200 - r.generated);
-        for (int h = 0; h < furthest && r.generated + h < length; h++) {
-          tokens[h] += r.prompt + r.generated + h;
+  /** Futures of the same residents, drawn from the true distribution, uniform on 1..200. */
+  private static final class Futures {
+    private static final int FURTHEST = 200;
+    private static final int SAMPLES = 4000;
+
+    final MemoryForecast forecast;
+    final double[] mean = new double[FURTHEST];
+    final double[] deviation = new double[FURTHEST];
+    final double[] peaks = new double[SAMPLES];
+
+    Futures(int count, int seed) {
+      SurvivalEstimator survival = uniform();
+      forecast = forecast(survival, 1);
+      Random random = new Random(seed);
+      List<Resident> residents = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        // At the beginning of an interval, where the forecast takes a resident to be.
+        int generated = survival.end(random.nextInt(20));
+        Resident r = new Resident(1 + random.nextInt(50), generated, LONGEST);
+        residents.add(r);
+        forecast.add(survival.intervalOf(generated) + 1, r.prompt, generated, LONGEST - generated);
+      }
+      double[] squares = new double[FURTHEST];
+      for (int sample = 0; sample < SAMPLES; sample++) {
+        double[] tokens = new double[FURTHEST];
+        for (Resident r : residents) {
+          int length = r.generated + 1 + random.nextInt(200 - r.generated);
+          for (int h = 0; h < FURTHEST && r.generated + h < length; h++) {
+            tokens[h] += r.prompt + r.generated + h;
+          }
+        }
+        for (int h = 0; h < FURTHEST; h++) {
+          mean[h] += tokens[h] / SAMPLES;
+          squares[h] += tokens[h] * tokens[h] / SAMPLES;
+          peaks[sample] = Math.max(peaks[sample], tokens[h]);
         }
       }
-      for (int h = 0; h < furthest; h++) {
-        sum[h] += tokens[h];
-        squares[h] += tokens[h] * tokens[h];
+      for (int h = 0; h < FURTHEST; h++) {
+        deviation[h] = Math.sqrt(Math.max(0, squares[h] - mean[h] * mean[h]));
       }
     }
-    double capacity = 5000;
-    double least = Double.POSITIVE_INFINITY;
+  }
+
+  @Test
+  void meanAndMarginAreThoseOfSimulatedFutures() {
+    Futures futures = new Futures(60, 4);
     double peak = 0;
-    for (int h = 4; h < furthest; h++) {
-      double mean = sum[h] / samples;
-      double deviation = Math.sqrt(squares[h] / samples - mean * mean);
-      peak = Math.max(peak, mean);
-      if (deviation > 1) {
-        least = Math.min(least, (capacity - mean) / deviation);
-      }
+    double needed = 0;
+    for (int h = 1; h < Futures.FURTHEST; h++) {
+      peak = Math.max(peak, futures.mean[h]);
+      needed = Math.max(needed, futures.mean[h] + 2 * futures.deviation[h]);
     }
-    assertThat(forecast.peak()).isCloseTo(peak, within(0.02 * peak));
-    assertThat(forecast.margin(capacity)).isCloseTo(least, within(0.05 * least + 0.1));
+    assertThat(futures.forecast.peak()).isCloseTo(peak, within(0.02 * peak));
+    assertThat(futures.forecast.fits(1.02 * needed, 2, Double.POSITIVE_INFINITY)).isTrue();
+    assertThat(futures.forecast.fits(0.98 * needed, 2, Double.POSITIVE_INFINITY)).isFalse();
+    assertThat(futures.forecast.fits(1.02 * (peak + 50), 2, 50)).as("limited margin").isTrue();
+    assertThat(futures.forecast.fits(0.98 * (peak + 50), 2, 50)).isFalse();
+  }
+
+  @Test
+  void overflowProbabilityIsTheShareOfSimulatedFutures() {
+    for (int count : new int[] {25, 60, 200}) {
+      Futures futures = new Futures(count, count);
+      double[] peaks = futures.peaks.clone();
+      Arrays.sort(peaks);
+      for (double probability : new double[] {0.5, 0.3, 0.1, 0.03}) {
+        double capacity = peaks[(int) ((1 - probability) * peaks.length)];
+        assertThat(futures.forecast.overflowProbability(capacity))
+            .as("%d residents, exceeded by %s", count, probability)
+            // The sum of few lengths has a heavier tail than a normal one.
+            .isBetween((count < 50 ? 0.4 : 0.6) * probability, 1.6 * probability);
+      }
+      assertThat(futures.forecast.overflowProbability(3 * peaks[peaks.length - 1])).isZero();
+      assertThat(futures.forecast.overflowProbability(1)).isCloseTo(1, within(1e-9));
+    }
   }
 
   @Test
@@ -107,7 +140,7 @@ class MemoryForecastTest {
   }
 
   @Test
-  void withCertainLengthsTheMarginIsAllOrNothing() {
+  void withCertainLengthsItFitsOrItDoesNot() {
     SurvivalEstimator survival = new SurvivalEstimator(LONGEST, 1e9);
     survival.limit(20);
     survival.adopt();
@@ -117,8 +150,10 @@ class MemoryForecastTest {
     }
     // Each holds 5 + 19 tokens when the last one is computed.
     assertThat(forecast.peak()).isCloseTo(4 * 24, within(1e-9));
-    assertThat(forecast.margin(96.1)).isGreaterThan(50);
-    assertThat(forecast.margin(95.9)).isLessThan(-50);
+    assertThat(forecast.fits(96.1, 2, Double.POSITIVE_INFINITY)).isTrue();
+    assertThat(forecast.fits(95.9, 2, Double.POSITIVE_INFINITY)).isFalse();
+    assertThat(forecast.overflowProbability(96.1)).isZero();
+    assertThat(forecast.overflowProbability(95.9)).isEqualTo(1);
   }
 
   @Test
@@ -126,10 +161,10 @@ class MemoryForecastTest {
     SurvivalEstimator survival = uniform();
     MemoryForecast forecast = forecast(survival, 16);
     add(forecast, survival, new Resident(30, 40, 300));
-    double before = forecast.margin(500);
+    double before = forecast.overflowProbability(200);
     forecast.add(0, 100, 0, 300);
-    assertThat(forecast.margin(500)).isLessThan(before);
+    assertThat(forecast.overflowProbability(200)).isGreaterThan(before);
     forecast.remove(0, 100, 0, 300);
-    assertThat(forecast.margin(500)).isCloseTo(before, within(1e-6));
+    assertThat(forecast.overflowProbability(200)).isCloseTo(before, within(1e-6));
   }
 }

@@ -160,7 +160,7 @@ class WeirSchedulerTest {
     // then live for 96 more: 48 stages, so the cap of segment 2 is 1.5 * 0.0387 * 48 = 2.8.
     Workload workload = new Workload(1, LengthHistogram.of(1), LengthHistogram.of(4, 100));
     Map<String, String> options =
-        Map.of("z", "-100", "pace", "0", "segments", "2", "estimates", "frozen");
+        Map.of("z", "-100", "pace", "0", "few", "0", "segments", "2", "estimates", "frozen");
     Stepper s = stepper("weir", new KvCapacity(100, 1, 0), Optional.of(workload), options);
     for (int i = 0; i < 9; i++) {
       s.arrive(1, 99);
@@ -178,7 +178,7 @@ class WeirSchedulerTest {
   void thePaceHoldsOnlyWhenMemoryIsScarce() {
     Workload workload = outputs(IntStream.rangeClosed(1, 100).toArray());
     Map<String, String> options =
-        Map.of("z", "-100", "burst", "1", "prefillTile", "0", "estimates", "frozen");
+        Map.of("z", "-100", "burst", "1", "few", "0", "prefillTile", "0", "estimates", "frozen");
     Stepper s = stepper("weir", new KvCapacity(400, 1, 0), Optional.of(workload), options);
     for (int i = 0; i < 8; i++) {
       s.arrive(5, 100);
@@ -215,6 +215,32 @@ class WeirSchedulerTest {
     int tokens = s.scheduled().stream().mapToInt(Request::scheduledTokens).sum();
     assertThat(tokens % 64).isZero();
     assertThat(tokens).isLessThan(300);
+  }
+
+  @Test
+  void inASmallPoolTheYoungestIsEvictedRatherThanManyStall() {
+    Workload workload = new Workload(1, LengthHistogram.of(4), LengthHistogram.of(60));
+    Map<String, String> options = Map.of("estimates", "frozen");
+    Map<String, String> patient = Map.of("estimates", "frozen", "few", "0");
+    KvCapacity memory = new KvCapacity(50, 4, 0);
+    Stepper bold = stepper("weir", memory, Optional.of(workload), options);
+    Stepper careful = stepper("weir", memory, Optional.of(workload), patient);
+    int[] evictions = new int[2];
+    int[] stalls = new int[2];
+    for (int k = 0; k < 2; k++) {
+      Stepper s = k == 0 ? bold : careful;
+      // Longer than declared, so that the forecast is wrong and memory runs out.
+      s.arrive(4, 190);
+      s.arrive(5, 190);
+      s.arrive(6, 190);
+      for (int i = 0; i < 70; i++) {
+        s.run(1);
+        evictions[k] += s.plan.evictionCount();
+        stalls[k] += s.gauges().get("stalled").intValue();
+      }
+    }
+    assertThat(evictions[0]).isEqualTo(1);
+    assertThat(stalls[0]).isLessThan(stalls[1]);
   }
 
   @Test

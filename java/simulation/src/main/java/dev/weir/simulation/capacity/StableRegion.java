@@ -106,17 +106,21 @@ public record StableRegion(
       for (int i = 0; i < decodes; i++) {
         batch.addDecode(context);
       }
-      addPrompts(batch, lengths.prompt(), share * admitted);
+      addPrompts(batch, lengths, share * admitted);
       sum += time.seconds(batch);
     }
     return sum / ADMISSION_SHARES.length;
   }
 
-  /** Part of a prompt, if less than one is computed in an iteration; half of the rest is cached. */
-  private static void addPrompts(BatchShape batch, double prompt, double admitted) {
+  /**
+   * Part of a prompt, if less than one is computed in an iteration. A token of a prompt has {@code
+   * E[p^2] / (2 E[p])} tokens before it on average; those that are not in its own chunk are cached.
+   */
+  private static void addPrompts(BatchShape batch, LengthMoments lengths, double admitted) {
     int prompts = (int) Math.max(1, Math.rint(admitted));
-    int tokens = (int) Math.rint(admitted * prompt / prompts);
-    int cached = (int) Math.max(0, (prompt - tokens) / 2);
+    int tokens = (int) Math.rint(admitted * lengths.prompt() / prompts);
+    double before = lengths.promptSquared() / lengths.prompt();
+    int cached = (int) Math.max(0, Math.rint((before - tokens) / 2));
     for (int i = 0; tokens > 0 && i < prompts; i++) {
       batch.addPrefill(tokens, cached);
     }

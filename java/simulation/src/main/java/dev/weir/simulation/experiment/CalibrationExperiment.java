@@ -145,7 +145,7 @@ final class CalibrationExperiment implements Experiment {
     for (WalkResult walk : walks) {
       goals.add(
           Goal.atMost(
-              "Walk " + walk.walk() + " exceeds its bound in at most delta of the runs",
+              walk.walk().text() + ": share of walks above the bound Q",
               100 * DELTA,
               Estimate.exactly(100.0 * walk.brokenByWalk() / walk.runs()),
               "%",
@@ -153,8 +153,7 @@ final class CalibrationExperiment implements Experiment {
     }
     goals.add(
         Goal.atMost(
-            "Nested WAIT, strict: some entrance queue exceeds its bound in at most delta of the"
-                + " runs",
+            "Nested WAIT, strict: share of runs with an entrance queue above its bound",
             100 * DELTA,
             Estimate.exactly(100.0 * entrances.brokenRuns() / nestedRuns),
             "%",
@@ -607,11 +606,9 @@ final class CalibrationExperiment implements Experiment {
       findings.add(
           String.format(
               Locale.ROOT,
-              "Entrance with n = %d, q = %s, n' = %d: bound %.1f, exceeded by %.1f %% of the walks"
-                  + " and %.1f %% of the queues; delta is %.0f %%.",
-              walk.walk().released(),
-              walk.walk().continuation(),
-              walk.walk().next(),
+              "%s: bound %.1f, exceeded by %.1f %% of the walks and %.1f %% of the queues; delta is"
+                  + " %.0f %%.",
+              walk.walk().text(),
               walk.bound(),
               100.0 * walk.brokenByWalk() / walk.runs(),
               100.0 * walk.brokenByQueue() / walk.runs(),

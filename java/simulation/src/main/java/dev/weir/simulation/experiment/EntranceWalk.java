@@ -50,6 +50,11 @@ record EntranceWalk(int released, double continuation, int next) {
     return peak;
   }
 
+  /** For reports. */
+  String text() {
+    return "Entrance with n = " + released + ", q = " + continuation + ", n' = " + next;
+  }
+
   private int arriving(RandomGenerator random) {
     int arriving = 0;
     for (int i = 0; i < released; i++) {

@@ -220,7 +220,7 @@ record PaperConclusions(
     text.append(repeated(rival, PublishedMeasures::slotsPerSecond).text());
     text.append(" slots/s, ");
     text.append(repeated(rival, PublishedMeasures::completedTokensPerSecond).text());
-    text.append(" tokens/s of requests that ended. Fair: ");
+    text.append(" tokens/s of requests that ended. Fair (with cap/token budget): ");
     boolean survives = true;
     List<String> parts = new ArrayList<>();
     for (Device device : devices) {
@@ -269,8 +269,9 @@ record PaperConclusions(
             text(other.limits()));
   }
 
+  /** Cap and token budget. */
   private static String text(BatchLimits limits) {
-    return limits.maxSequences() + " requests and " + limits.maxTokens() + " tokens";
+    return limits.maxSequences() + "/" + limits.maxTokens();
   }
 
   private String repetitionSentence() {

@@ -55,15 +55,16 @@ final class PaperExperiment implements Experiment {
 
   private static final List<Integer> CAPS = List.of(128, 192, 256, 384, 512, 640);
 
-  /** Token budgets of an iteration: those of Sarathi and of vLLM in Vidur. */
-  private static final List<Integer> BUDGETS = List.of(512, 4096);
+  /** What policies that are not tuned have. */
+  private static final BatchLimits USUAL = new BatchLimits(640, 2048);
+
+  /** Token budgets of an iteration; the first and the last are Sarathi's and vLLM's in Vidur. */
+  private static final List<Integer> BUDGETS = List.of(512, USUAL.maxTokens(), 4096);
 
   private static final List<BatchLimits> GRID =
       CAPS.stream()
           .flatMap(cap -> BUDGETS.stream().map(budget -> new BatchLimits(cap, budget)))
           .toList();
-
-  private static final List<BatchLimits> UNTUNED = List.of(new BatchLimits(640, 2048));
 
   /** A load that every policy can serve; ours. */
   static final double MODERATE_RATE = 30;
@@ -128,7 +129,7 @@ final class PaperExperiment implements Experiment {
   /** A policy of the fair comparison. */
   record Contender(Policy policy, boolean tuned) {
     List<BatchLimits> grid() {
-      return tuned ? GRID : UNTUNED;
+      return tuned ? GRID : List.of(USUAL);
     }
   }
 
@@ -240,7 +241,7 @@ final class PaperExperiment implements Experiment {
             fairTable(tuned),
             capTable(fair)),
         plots(published, fair, devices),
-        List.of());
+        goals(fair, devices));
   }
 
   private List<RecordedRun> recorded() {
@@ -620,6 +621,60 @@ final class PaperExperiment implements Experiment {
         .orElseThrow();
   }
 
+  /** Against fcfs with the cap that is best with the token budget that weir has. */
+  private static List<Goal> goals(List<Fair> fair, List<Device> devices) {
+    Goal throughput = null;
+    Goal firstToken = null;
+    for (Device device : devices) {
+      for (double rate : FAIR_RATES) {
+        List<Fair> here =
+            fair.stream().filter(f -> f.device() == device && f.rate() == rate).toList();
+        Fair weir = here.stream().filter(f -> f.contender() == WEIR).findFirst().orElseThrow();
+        Fair capped =
+            best(
+                here.stream()
+                    .filter(f -> f.contender() == CAPPED)
+                    .filter(f -> f.limits().maxTokens() == USUAL.maxTokens())
+                    .toList());
+        String note =
+            "worst case: %s, %d requests/s, cap %d"
+                .formatted(device.model(), Math.round(rate), capped.limits().maxSequences());
+        Goal tokens =
+            Goal.atLeast(
+                "weir, nothing tuned: throughput against capped-fcfs",
+                99,
+                percentages(weir, capped, Metrics::windowOutputTokensPerSecond),
+                "%",
+                note);
+        Goal wait =
+            Goal.atMost(
+                "weir, nothing tuned: p99 TTFT against capped-fcfs",
+                105,
+                percentages(weir, capped, m -> m.timeToFirstToken().p99()),
+                "%",
+                note);
+        boolean slower =
+            throughput == null || tokens.measured().mean() < throughput.measured().mean();
+        boolean later = firstToken == null || wait.measured().mean() > firstToken.measured().mean();
+        throughput = slower ? tokens : throughput;
+        firstToken = later ? wait : firstToken;
+      }
+    }
+    return List.of(throughput, firstToken);
+  }
+
+  /** Of a figure, seed by seed. */
+  private static Estimate percentages(Fair of, Fair base, ToDoubleFunction<Metrics> figure) {
+    double[] ratios = new double[of.bySeed().size()];
+    for (int i = 0; i < ratios.length; i++) {
+      ratios[i] =
+          100
+              * figure.applyAsDouble(of.bySeed().get(i))
+              / figure.applyAsDouble(base.bySeed().get(i));
+    }
+    return Estimate.of(ratios);
+  }
+
   private static Table fairTable(List<Fair> tuned) {
     Table.Builder table =
         Table.titled("fair", "Fair: every request ends, every cap is tuned")
@@ -752,11 +807,13 @@ final class PaperExperiment implements Experiment {
             .map(f -> Plot.Point.of(cap, f.of(Metrics::windowOutputTokensPerSecond)))
             .ifPresent(points::add);
       }
-      series.add(
-          new Plot.Series(
-              contender.policy().label(),
-              contender.tuned() ? Plot.Style.LINE : Plot.Style.SCATTER,
-              points));
+      if (!points.isEmpty()) {
+        series.add(
+            new Plot.Series(
+                contender.policy().label(),
+                contender.tuned() ? Plot.Style.LINE : Plot.Style.SCATTER,
+                points));
+      }
     }
     return new Plot(
         "caps-" + device.model().toLowerCase(Locale.ROOT),
