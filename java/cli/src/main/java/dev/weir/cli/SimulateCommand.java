@@ -362,9 +362,8 @@ final class SimulateCommand implements Callable<Integer> {
     List<SimulationListener> listeners = new ArrayList<>();
     listeners.add(figures);
     listeners.add(refused);
-    if (!noProgress) {
-      listeners.add(new RequestsDone(display));
-    }
+    RequestsDone done = new RequestsDone(display);
+    listeners.add(done);
     if (chart != null) {
       listeners.add(chart);
     }
@@ -384,6 +383,7 @@ final class SimulateCommand implements Callable<Integer> {
         listeners.add(trace);
       }
       result = Simulation.run(options, arrivals, SimulationListeners.all(listeners));
+      done.flush();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -428,9 +428,13 @@ final class SimulateCommand implements Callable<Integer> {
 
     private void done() {
       if (++done == AT_A_TIME) {
-        display.add(done);
-        done = 0;
+        flush();
       }
+    }
+
+    void flush() {
+      display.add(done);
+      done = 0;
     }
   }
 

@@ -37,6 +37,10 @@ public record ModelCard(
   public static final List<String> BUNDLED = List.of("llama-2-7b", "stories260K");
 
   private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** A thousand times as many as the largest model. */
+  private static final long MOST_WEIGHTS = 1_000_000_000_000_000L;
+
   private static final String FILE = "config.json";
 
   /**
@@ -65,16 +69,28 @@ public record ModelCard(
     int hiddenSize = size(name, config, "hidden_size");
     int heads = size(name, config, "num_attention_heads");
     return new ModelCard(
-        name,
-        size(name, config, "num_hidden_layers"),
-        hiddenSize,
-        size(name, config, "intermediate_size"),
-        heads,
-        config.has("num_key_value_heads") ? size(name, config, "num_key_value_heads") : heads,
-        config.hasNonNull("head_dim") ? size(name, config, "head_dim") : hiddenSize / heads,
-        size(name, config, "vocab_size"),
-        size(name, config, "max_position_embeddings"),
-        config.path("tie_word_embeddings").asBoolean(false));
+            name,
+            size(name, config, "num_hidden_layers"),
+            hiddenSize,
+            size(name, config, "intermediate_size"),
+            heads,
+            config.has("num_key_value_heads") ? size(name, config, "num_key_value_heads") : heads,
+            config.hasNonNull("head_dim") ? size(name, config, "head_dim") : hiddenSize / heads,
+            size(name, config, "vocab_size"),
+            size(name, config, "max_position_embeddings"),
+            config.path("tie_word_embeddings").asBoolean(false))
+        .checked();
+  }
+
+  /** The sizes of a hostile file multiply to more than a long holds. */
+  private ModelCard checked() {
+    double widest = Math.max(intermediateSize, (double) Math.max(heads, kvHeads) * headSize);
+    double bound = 7.0 * hiddenSize * widest * layers + 2.0 * hiddenSize * vocabularySize;
+    if (bound > MOST_WEIGHTS) {
+      throw new IllegalArgumentException(
+          FILE + " of " + name + " describes more than " + MOST_WEIGHTS + " weights");
+    }
+    return this;
   }
 
   private static int size(String name, JsonNode config, String field) {

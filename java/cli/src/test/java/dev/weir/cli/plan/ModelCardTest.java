@@ -56,4 +56,18 @@ class ModelCardTest {
         .isInstanceOf(IOException.class)
         .hasMessageContaining("no folder with config.json and none of [llama-2-7b, stories260K]");
   }
+
+  @Test
+  void sizesThatNoModelHasAreRefused() throws IOException {
+    Files.writeString(
+        folder.resolve("config.json"),
+        """
+        {"hidden_size": 2000000000, "num_attention_heads": 2000000000, "num_hidden_layers": 2000000000,
+         "intermediate_size": 2000000000, "vocab_size": 2000000000,
+         "max_position_embeddings": 2000000000}
+        """);
+    assertThatThrownBy(() -> ModelCard.read(folder.toString()))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("describes more than 1000000000000000 weights");
+  }
 }
