@@ -287,13 +287,19 @@ final class WaitStrictScheduler implements Scheduler {
     noteThoseHeld(plan);
   }
 
-  /** The first of each segment, for all. */
+  /** The first of each segment, for all, and the first of those that are swapped out. */
   private void noteThoseHeld(IterationPlan plan) {
+    boolean swappedNoted = false;
     for (int i = 0; i < members.size(); i++) {
       Node node = members.get(i);
+      if (node.request.scheduledTokens() > 0) {
+        continue;
+      }
       int segment = node.track.segment(node.track.stage(node.request));
-      if (node.request.scheduledTokens() == 0 && !node.track.noted[segment]) {
+      boolean swapped = node.request.state() == RequestState.SWAPPED;
+      if (!node.track.noted[segment] || (swapped && !swappedNoted)) {
         node.track.noted[segment] = true;
+        swappedNoted |= swapped;
         plan.hold(node.request, node.reason);
       }
     }
