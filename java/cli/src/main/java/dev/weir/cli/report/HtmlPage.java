@@ -10,13 +10,17 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 
 /**
- * One HTML file that needs nothing else: style, data, chart.js and the script that all pages share
- * ({@code page.css}, {@code page.js}) are put into a template, so that it opens from a file without
- * a network.
+ * One HTML file that needs nothing else, so that it opens from a file without a network: a template
+ * in the frame that all pages share, with their style, chart.js, the data and the shared script.
  */
 final class HtmlPage {
   private static final String CHART_JS =
       "/META-INF/resources/webjars/chart.js/4.5.1/dist/chart.umd.min.js";
+  private static final String SCRIPTS =
+      """
+      <script type="application/json" id="data">/*DATA*/</script>
+      <script>/*CHART*/</script>
+      <script>/*PAGE*/</script>""";
   private static final ObjectMapper JSON =
       JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
 
@@ -25,8 +29,8 @@ final class HtmlPage {
   /**
    * The whole page.
    *
-   * @param template a resource beside this class, with the places {@code STYLE}, {@code DATA},
-   *     {@code CHART} and {@code PAGE}, each between the marks of a comment
+   * @param template a resource beside this class: the body of the page with the mark {@code
+   *     <!--SCRIPTS-->} before its own script
    * @param data what its script reads: a record with at least {@code title}, {@code lead} and
    *     {@code facts}
    */
@@ -37,12 +41,15 @@ final class HtmlPage {
     } catch (JsonProcessingException e) {
       throw new UncheckedIOException(e);
     }
+    // The data come last, so that no mark inside a text is taken for one.
     // "</script>" inside a text would end the element; "\/" is the same character in JSON.
-    return resource(template)
+    return resource("frame.html")
+        .replace("<!--TEMPLATE-->", resource(template).strip())
+        .replace("<!--SCRIPTS-->", SCRIPTS)
         .replace("/*STYLE*/", resource("page.css"))
         .replace("/*PAGE*/", resource("page.js"))
-        .replace("/*DATA*/", json.replace("</", "<\\/").replace("<!--", "<\\u0021--"))
-        .replace("/*CHART*/", resource(CHART_JS).replaceFirst("//# sourceMappingURL=\\S*", ""));
+        .replace("/*CHART*/", resource(CHART_JS).replaceFirst("//# sourceMappingURL=\\S*", ""))
+        .replace("/*DATA*/", json.replace("</", "<\\/").replace("<!--", "<\\u0021--"));
   }
 
   private static String resource(String name) {
