@@ -179,7 +179,7 @@ record PaperConclusions(
         .filter(f -> f.device() == device && f.rate() == rate && f.contender() == contender);
   }
 
-  /** The best of WAIT's modes: by throughput in overload, by mean E2E otherwise. */
+  /** The best of WAIT's modes: by throughput at the published rate, by mean E2E at ours. */
   private Fair paper(Device device, double rate) {
     Comparator<Fair> better =
         rate == PaperWorkload.RATE
@@ -366,7 +366,7 @@ record PaperConclusions(
                   Ratios.of(capped / vllm).text(),
                   Ratios.of(wait / capped).text()));
     }
-    return "Where the difference to vLLM comes from, in overload: fcfs with its best cap mixes"
+    return "Where the difference to vLLM comes from, at 66 requests/s: fcfs with its best cap mixes"
         + " prefill and decode as WAIT does, but has no thresholds. "
         + String.join("; ", parts)
         + ".";
@@ -392,6 +392,6 @@ record PaperConclusions(
               100 * weir.throughput() / best,
               100 * mcsf.throughput() / best));
     }
-    return "weir, with nothing tuned, has in overload: " + String.join("; ", parts) + ".";
+    return "Throughput of weir, with nothing tuned, at 66 requests/s: " + String.join("; ", parts) + ".";
   }
 }

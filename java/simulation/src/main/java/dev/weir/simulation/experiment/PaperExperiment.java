@@ -255,24 +255,26 @@ final class PaperExperiment implements Experiment {
             + RecordedRun.REQUESTS
             + " requests, "
             + load.lengths().name()
-            + ", Meta-Llama-3-8B on an A100 (the logs say so; the paper says Llama-2-7B). Nested WAIT"
+            + ", Meta-Llama-3-8B on an A100 (by the scripts; the paper says Llama-2-7B). Nested WAIT"
             + " by the rule that the authors simulated, given the rates of the ten classes. Requests"
             + " that it never ends are dropped, their work counts. vLLM and Sarathi run with a cap"
             + " equal to the largest batch of Nested WAIT. Measure: slots a second, a slot being one"
-            + " request in one iteration.",
+            + " request in one iteration. The logs are of February 2025; runs of later versions of the"
+            + " paper are not among them.",
         "Fair: the same requests, all of which end, under every policy; the cap on concurrent"
             + " requests is chosen for each policy among "
             + CAPS
             + " and "
             + BUDGETS
             + " by throughput, and within "
-            + percent(SAME_THROUGHPUT)
+            + Texts.percent(SAME_THROUGHPUT)
             + " of the best by mean E2E. Measures: output tokens a second within the arrival window,"
             + " TTFT, E2E. At "
             + PaperWorkload.RATE
-            + " requests/s, which nobody can serve, as published; and at "
+            + " requests/s, as published, which is more than most can serve; and at "
             + Math.round(MODERATE_RATE)
-            + ", which everybody can, ours. weir, fcfs, the clairvoyant mcsf"
+            + ", ours, which all can. wait is told every output length, nested-wait the distribution."
+            + " weir, fcfs, the clairvoyant mcsf"
             + " and the strict modes have the largest cap and 2,048 tokens; nothing of theirs is"
             + " tuned.");
   }
@@ -321,10 +323,6 @@ final class PaperExperiment implements Experiment {
 
   private static int requests(ExperimentContext context) {
     return context.scaled(RecordedRun.REQUESTS, 100);
-  }
-
-  private static String percent(double share) {
-    return String.format(Locale.ROOT, "%.1f %%", 100 * share);
   }
 
   /**
