@@ -121,6 +121,32 @@ class SimulateCommandTest {
   }
 
   @Test
+  void saysWhetherTheBacklogGrows() {
+    String[] args = {
+      "--requests",
+      "2000",
+      "--prompt-tokens",
+      "fixed:100",
+      "--output-tokens",
+      "fixed:100",
+      "--blocks",
+      "200",
+      "--scheduler",
+      "fcfs"
+    };
+    for (String rate : new String[] {"2", "200"}) {
+      List<String> all = new ArrayList<>(List.of(args));
+      all.addAll(List.of("--arrivals", "poisson:" + rate));
+      CommandRun run = simulate(all.toArray(String[]::new));
+      assertThat(run.status()).isZero();
+      assertThat(run.out())
+          .containsPattern(
+              "requests in the system grow, 1/s +\\| +-?[0-9.]+ \\("
+                  + (rate.equals("2") ? "stable" : "unstable"));
+    }
+  }
+
+  @Test
   void whatIsLeftOutOrRefusedIsNamed() throws Exception {
     Path trace =
         Files.writeString(

@@ -48,6 +48,9 @@ public final class MetricsTable {
               m -> Format.number(m.windowOutputTokensPerSecond())));
     }
     rows.add(row("requests/s", runs, false, m -> Format.number(m.requestsPerSecond())));
+    if (runs.stream().anyMatch(m -> m.backlog().isPresent())) {
+      rows.add(row("requests in the system grow, 1/s", runs, false, MetricsTable::growth));
+    }
     addLatency(rows, "TTFT", runs, Metrics::timeToFirstToken);
     addLatency(rows, "TPOT", runs, Metrics::timePerOutputToken);
     addLatency(rows, "ITL", runs, Metrics::interTokenLatency);
@@ -135,6 +138,19 @@ public final class MetricsTable {
   private static Row row(
       String label, List<Metrics> runs, boolean startsGroup, Function<Metrics, String> value) {
     return new Row(label, runs.stream().map(value).toList(), startsGroup);
+  }
+
+  /** Over the second half of the arrival window, with the judgement. */
+  private static String growth(Metrics metrics) {
+    return metrics
+        .backlog()
+        .map(
+            trend -> {
+              double arrivals = metrics.requests() / (2 * trend.seconds());
+              String judgement = trend.stable(arrivals) ? "stable" : "unstable";
+              return Format.number(trend.growth()) + " (" + judgement + ")";
+            })
+        .orElse("-");
   }
 
   /** How many, and the most frequent reason. */
