@@ -354,6 +354,7 @@ final class WaitScheduler implements Scheduler {
   private boolean fitsAtEachEnd(Node entering) {
     Arrays.fill(residues, 0);
     long wholeBlocks = 0;
+    int there = 0;
     boolean counted = false;
     int i = 0;
     while (i < residents.size() || !counted) {
@@ -366,21 +367,26 @@ final class WaitScheduler implements Scheduler {
       }
       wholeBlocks += node.base() / residues.length;
       residues[node.base() % residues.length]++;
-      if (counted && blocksAfter(node.remaining(), wholeBlocks) > memory.blocks()) {
+      there++;
+      if (counted && !fitsAfter(node.remaining(), wholeBlocks, there)) {
         return false;
       }
     }
     return true;
   }
 
-  private long blocksAfter(int iterations, long wholeBlocks) {
+  private boolean fitsAfter(int iterations, long wholeBlocks, int there) {
+    long fewest = wholeBlocks + there * memory.blocksFor(iterations);
+    if (fewest > memory.blocks() || fewest + there <= memory.blocks()) {
+      return fewest <= memory.blocks();
+    }
     long blocks = wholeBlocks;
     for (int residue = 0; residue < residues.length; residue++) {
       if (residues[residue] > 0) {
         blocks += residues[residue] * memory.blocksFor((long) residue + iterations);
       }
     }
-    return blocks;
+    return blocks <= memory.blocks();
   }
 
   /** All advance alike, but for those held up, so that little is left to sort. */

@@ -255,6 +255,26 @@ class WaitStrictSchedulerTest {
   }
 
   @Test
+  void anEmptySegmentDoesNotWait() {
+    Example e =
+        new Example(
+            "wait", classes(new RequestClass(1, 10, 1)), Map.of("thresholds", "2", "maxHold", "1"));
+    e.stepper.sleep(100);
+    e.arrive(1, 10, 1);
+    e.row(1, "1 | 0");
+    assertThat(e.stepper.plan.wakeTime()).isEqualTo(101);
+    e.arrive(1, 10, 1);
+    e.row(1, "2 | 2");
+    e.row(1, "0 | 0");
+    assertThat(e.stepper.plan.wakeTime()).isInfinite();
+    e.stepper.sleep(50);
+    e.arrive(1, 10, 1);
+    e.row(1, "1 | 0");
+    e.stepper.sleep(1);
+    e.row(1, "1 | 1");
+  }
+
+  @Test
   void everybodyRunsWhenNobodyHasArrivedForLong() {
     Example e =
         new Example(
