@@ -18,6 +18,7 @@ import dev.weir.simulation.SimulationResult;
 import dev.weir.simulation.SimulationSemantics;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -585,23 +586,29 @@ final class CalibrationExperiment implements Experiment {
   private static List<String> findings(
       List<Calibrated> calibrated, List<WalkResult> walks, StrictEntrances entrances) {
     List<String> findings = new ArrayList<>();
+    Map<String, List<String>> byLoad = new LinkedHashMap<>();
     for (Calibrated c : calibrated) {
       Estimate predicted = c.of(r -> 100 * r.meanPredicted());
       Estimate realised = c.of(r -> 100 * r.realised());
-      findings.add(
-          String.format(
-              Locale.ROOT,
-              "%s, %s: predicted %.2f %%, realised %.2f %% of %d admissions: %s. By the true"
-                  + " distribution %.2f %% for the worst iteration and %.2f %% for any.",
-              c.load().title(),
-              c.policy().label(),
-              predicted.mean(),
-              realised.mean(),
-              c.pooled().predictions(),
-              verdict(predicted.mean(), realised),
-              Estimate.of(c.bySeed(), j -> 100 * j.reference().worstIteration()).mean(),
-              Estimate.of(c.bySeed(), j -> 100 * j.reference().anyIteration()).mean()));
+      byLoad
+          .computeIfAbsent(c.load().title(), _ -> new ArrayList<>())
+          .add(
+              String.format(
+                  Locale.ROOT,
+                  "%s %.2f / %.2f / %.2f (%s)",
+                  c.policy().label(),
+                  predicted.mean(),
+                  Estimate.of(c.bySeed(), j -> 100 * j.reference().anyIteration()).mean(),
+                  realised.mean(),
+                  verdict(predicted.mean(), realised)));
     }
+    byLoad.forEach(
+        (load, policies) ->
+            findings.add(
+                load
+                    + ", per cent of admissions predicted / by the true distribution / realised: "
+                    + String.join("; ", policies)
+                    + "."));
     for (WalkResult walk : walks) {
       findings.add(
           String.format(
@@ -628,9 +635,9 @@ final class CalibrationExperiment implements Experiment {
 
   private static String verdict(double predicted, Estimate realised) {
     if (realised.low() > predicted) {
-      return "it predicts too little";
+      return "too little";
     }
-    return realised.high() < predicted ? "it predicts too much" : "in agreement";
+    return realised.high() < predicted ? "too much" : "in agreement";
   }
 
   private static List<Setting> settings(

@@ -58,7 +58,9 @@ record PaperConclusions(
     }
 
     private static String signed(double ratio) {
-      return String.format(Locale.ROOT, "%+.1f %%", 100 * (ratio - 1));
+      // Adding 0 takes the sign of a negative 0 away.
+      double percent = Math.round(1000 * (ratio - 1)) / 10.0 + 0.0;
+      return String.format(Locale.ROOT, "%+.1f %%", percent);
     }
 
     boolean larger() {
@@ -392,6 +394,8 @@ record PaperConclusions(
               100 * weir.throughput() / best,
               100 * mcsf.throughput() / best));
     }
-    return "Throughput of weir, with nothing tuned, at 66 requests/s: " + String.join("; ", parts) + ".";
+    return "Throughput of weir, with nothing tuned, at 66 requests/s: "
+        + String.join("; ", parts)
+        + ".";
   }
 }
