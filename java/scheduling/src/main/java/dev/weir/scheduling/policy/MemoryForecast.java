@@ -137,13 +137,14 @@ final class MemoryForecast {
   }
 
   /**
-   * Whether at every horizon the mean, and a margin above it, fit the pool.
+   * Whether at every horizon up to the furthest the mean, and a margin above it, fit the pool.
    *
    * @param z the margin, in standard deviations
    * @param mostTokens the margin is at most this
+   * @param furthest iterations ahead
    */
-  boolean fits(double capacityTokens, double z, double mostTokens) {
-    for (int h = 0; h < used; h++) {
+  boolean fits(double capacityTokens, double z, double mostTokens, int furthest) {
+    for (int h = 0; h < used && horizons[h] <= furthest; h++) {
       if (mean[h] + Math.min(z * deviation(h), mostTokens) > capacityTokens) {
         return false;
       }

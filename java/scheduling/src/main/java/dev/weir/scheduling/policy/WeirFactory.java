@@ -21,7 +21,7 @@ import java.util.Set;
  *       their caps relative to the equilibrium
  *   <li>{@code growthReserve} (default 0.02): share of the pool that the youngest resident must
  *       leave free when it grows; older ones less, the oldest nothing
- *   <li>{@code prefillTile} (default 256): while memory is scarce, prefill fills an iteration to a
+ *   <li>{@code prefillTile} (default 256): while memory is tight, prefill fills an iteration to a
  *       multiple of so many tokens; 0 for no tiles
  *   <li>{@code few} (default 40): a pool in which fewer requests run in equilibrium is small: there
  *       admission is bolder, and the youngest is evicted rather than many stall; 0 for never

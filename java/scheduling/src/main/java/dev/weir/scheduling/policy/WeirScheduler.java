@@ -24,14 +24,15 @@ import java.util.function.ObjDoubleConsumer;
  *       serving ({@link SurvivalEstimator}), from running requests as well as from finished ones.
  *       The probability that this admission leads to an overflow goes into the decision log.
  *   <li><b>Pace.</b> While memory is scarce, no more enter than a multiple of what fills the pool
- *       in the fluid equilibrium ({@link AdmissionPacer}), and several at a time, if several wait:
- *       enough to fill a tile of prefill (below). That is the threshold at the entrance of WAIT.
+ *       in the fluid equilibrium ({@link AdmissionPacer}). While it is tight, several enter at a
+ *       time, if several wait: enough to fill a tile of prefill (below). That is the threshold at
+ *       the entrance of WAIT.
  *   <li><b>Segments.</b> While memory is scarce, a resident that reaches the boundary of a segment
  *       waits there, keeping its blocks, if the next segment is at its cap ({@link SegmentCaps}).
  * </ul>
  *
- * <p>Memory is scarce when the expected peak of the residents is more than half of the pool. Before
- * that, nobody is held for anything but headroom.
+ * <p>Memory is scarce when the expected peak of the residents is more than half of the pool, and
+ * tight when it is more than 85 %. Before that, nobody is held for anything but headroom.
  *
  * <p><b>Growth.</b> Every resident that does not wait at a boundary advances in every iteration,
  * decodes before prefill, in order of arrival. When the last blocks go, the younger yield to the
@@ -42,15 +43,16 @@ import java.util.function.ObjDoubleConsumer;
  * nobody can advance is the youngest evicted, as often as the oldest needs to.
  *
  * <p><b>Prefill tiles.</b> A GPU takes nearly as long for 180 tokens as for 256. While memory is
- * scarce, prefill fills an iteration to a multiple of {@link Settings#prefillTile} tokens, and goes
+ * tight, prefill fills an iteration to a multiple of {@link Settings#prefillTile} tokens, and goes
  * no further than the pace requires.
  *
  * <p><b>Small pools.</b> With few requests in the pool, the sum of their lengths varies by a large
  * share of it. A margin of {@code z} standard deviations would leave much of the pool unused, those
  * that stall would hold much of it, and to compute the little again that the youngest has is cheap
  * beside that. So if fewer than {@link Settings#few} requests run in the equilibrium of a full
- * pool, the margin is at most 4 % of it, nobody waits for pace or segment, and when more than a
- * tenth of the residents stall, the youngest of them is evicted.
+ * pool, the margin is at most 4 % of it, the forecast looks 64 iterations ahead, nobody waits for
+ * pace or segment, and when more than a tenth of the residents stall, the youngest of them is
+ * evicted.
  *
  * <p>The oldest request that has not ended always advances in the end: it is admitted first, takes
  * blocks first, and can evict all others; and while anybody stalls, nobody is admitted. With
@@ -88,11 +90,17 @@ final class WeirScheduler implements Scheduler {
   /** In a small pool, the margin of an admission is at most this share of it. */
   private static final double FEW_MARGIN = 0.04;
 
+  /** In a small pool, the iterations that the forecast looks ahead. */
+  private static final int FEW_HORIZON = 64;
+
   /** In a small pool, the share of residents that may stall before the youngest is evicted. */
   private static final double FEW_STALLED = 0.1;
 
   /** Share of the pool above which memory is scarce. */
   private static final double SCARCE = 0.5;
+
+  /** Share of the pool above which memory is tight. */
+  private static final double TIGHT = 0.85;
 
   /** Requests that a declared distribution counts as. */
   private static final double DECLARED_WEIGHT = 64;
@@ -161,6 +169,7 @@ final class WeirScheduler implements Scheduler {
   private int pausedCount;
   private int stalledCount;
   private boolean scarce;
+  private boolean tight;
   private int prefillLeft;
   private double lastOverflowProbability;
   private double now;
@@ -278,6 +287,7 @@ final class WeirScheduler implements Scheduler {
     }
     if (next() == null) {
       scarce = false;
+      tight = false;
     }
     passBoundaries();
     decode(plan);
@@ -347,7 +357,7 @@ final class WeirScheduler implements Scheduler {
 
   private void prefill(IterationPlan plan) {
     prefillLeft = plan.remainingTokens();
-    if (scarce && settings.prefillTile() > 0) {
+    if (tight && settings.prefillTile() > 0) {
       prefillLeft = Math.min(prefillLeft, prefillOfTiles(plan.size()));
     }
     for (int i = 0; i < residentCount && prefillLeft > 0; i++) {
@@ -465,6 +475,7 @@ final class WeirScheduler implements Scheduler {
       long left = plan.freeBlocks() - promised - needed;
       forecast.add(node.interval, request.promptTokens(), request.generatedTokens(), node.left());
       scarce = forecast.peak() > SCARCE * memory.tokens();
+      tight = forecast.peak() > TIGHT * memory.tokens();
       HoldReason reason = obstacle(plan, node, left, open);
       if (reason != null) {
         plan.hold(request, reason);
@@ -507,10 +518,10 @@ final class WeirScheduler implements Scheduler {
     if (residentCount == 0) {
       return null;
     }
-    if (!forecast.fits(memory.tokens(), settings.z(), mostMargin())) {
+    if (!fits()) {
       return HoldReason.MEMORY_BUFFER;
     }
-    if (!scarce || few() || pacer.allows(open ? 1 : threshold())) {
+    if (!scarce || few() || pacer.allows(open || !tight ? 1 : threshold())) {
       return null;
     }
     return pacer.allows(1) ? HoldReason.THRESHOLD : HoldReason.PACING;
@@ -520,8 +531,11 @@ final class WeirScheduler implements Scheduler {
     return settings.few() > 0 && running < settings.few();
   }
 
-  private double mostMargin() {
-    return few() ? FEW_MARGIN * memory.tokens() : Double.POSITIVE_INFINITY;
+  private boolean fits() {
+    double capacity = memory.tokens();
+    return few()
+        ? forecast.fits(capacity, settings.z(), FEW_MARGIN * capacity, FEW_HORIZON)
+        : forecast.fits(capacity, settings.z(), capacity, Integer.MAX_VALUE);
   }
 
   /** Requests that enter at a time: those whose prompts fill the tile, if so many wait. */

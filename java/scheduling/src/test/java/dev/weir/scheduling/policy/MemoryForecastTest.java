@@ -92,10 +92,13 @@ class MemoryForecastTest {
       needed = Math.max(needed, futures.mean[h] + 2 * futures.deviation[h]);
     }
     assertThat(futures.forecast.peak()).isCloseTo(peak, within(0.02 * peak));
-    assertThat(futures.forecast.fits(1.02 * needed, 2, Double.POSITIVE_INFINITY)).isTrue();
-    assertThat(futures.forecast.fits(0.98 * needed, 2, Double.POSITIVE_INFINITY)).isFalse();
-    assertThat(futures.forecast.fits(1.02 * (peak + 50), 2, 50)).as("limited margin").isTrue();
-    assertThat(futures.forecast.fits(0.98 * (peak + 50), 2, 50)).isFalse();
+    assertThat(futures.forecast.fits(1.02 * needed, 2, Double.POSITIVE_INFINITY, LONGEST)).isTrue();
+    assertThat(futures.forecast.fits(0.98 * needed, 2, Double.POSITIVE_INFINITY, LONGEST))
+        .isFalse();
+    assertThat(futures.forecast.fits(1.02 * (peak + 50), 2, 50, LONGEST))
+        .as("limited margin")
+        .isTrue();
+    assertThat(futures.forecast.fits(0.98 * (peak + 50), 2, 50, LONGEST)).isFalse();
   }
 
   @Test
@@ -150,8 +153,8 @@ class MemoryForecastTest {
     }
     // Each holds 5 + 19 tokens when the last one is computed.
     assertThat(forecast.peak()).isCloseTo(4 * 24, within(1e-9));
-    assertThat(forecast.fits(96.1, 2, Double.POSITIVE_INFINITY)).isTrue();
-    assertThat(forecast.fits(95.9, 2, Double.POSITIVE_INFINITY)).isFalse();
+    assertThat(forecast.fits(96.1, 2, Double.POSITIVE_INFINITY, LONGEST)).isTrue();
+    assertThat(forecast.fits(95.9, 2, Double.POSITIVE_INFINITY, LONGEST)).isFalse();
     assertThat(forecast.overflowProbability(96.1)).isZero();
     assertThat(forecast.overflowProbability(95.9)).isEqualTo(1);
   }

@@ -200,21 +200,21 @@ class WeirSchedulerTest {
   }
 
   @Test
-  void scarceMemoryLimitsPrefillToTiles() {
+  void tightMemoryLimitsPrefillToTiles() {
     Workload workload = new Workload(1, LengthHistogram.of(300), LengthHistogram.of(50, 100));
     Map<String, String> options =
         Map.of("z", "-100", "pace", "0", "prefillTile", "64", "estimates", "frozen");
-    Stepper s = stepper("weir", new KvCapacity(1200, 1, 0), Optional.of(workload), options);
-    s.arrive(300, 100);
-    s.arrive(300, 100);
+    Stepper s = stepper("weir", new KvCapacity(800, 1, 0), Optional.of(workload), options);
+    Request first = s.arrive(300, 100);
+    Request second = s.arrive(300, 100);
     s.plan();
-    // The first prompt is computed at once; with the second one, memory is scarce.
+    assertThat(first.scheduledTokens() + second.scheduledTokens()).isEqualTo(600);
     s.plan.commit();
-    s.arrive(300, 100);
+    // Two of 300 and their outputs come to more than 85 % of 800.
+    Request third = s.arrive(100, 100);
     s.plan();
-    int tokens = s.scheduled().stream().mapToInt(Request::scheduledTokens).sum();
-    assertThat(tokens % 64).isZero();
-    assertThat(tokens).isLessThan(300);
+    assertThat(s.scheduled()).containsExactly(first, second, third);
+    assertThat(third.scheduledTokens()).isEqualTo(62);
   }
 
   @Test
