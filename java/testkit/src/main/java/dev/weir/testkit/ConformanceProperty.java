@@ -27,8 +27,8 @@ public enum ConformanceProperty {
   CANCELLATION(
       "cancellation",
       "any request can depart before any iteration, whether it waits, prefills, decodes, is paused"
-          + " or swapped out, and nothing of it remains: no other request suffers and the gauges"
-          + " return to zero"),
+          + " or swapped out, and a whole batch when its iteration fails; nothing of it remains: no"
+          + " other request suffers and the gauges return to zero"),
   DETERMINISM(
       "determinism",
       "the same calls give the same plans, whatever identity hash codes objects have, however fast"

@@ -264,14 +264,14 @@ final class Suites {
       for (Declared declared : TOLD) {
         Random random = new Random(settings.seed());
         List<Job> few = new ArrayList<>();
-        for (int i = 0; i < 10; i++) {
-          few.add(job(random, 0, 20, 24));
+        for (int i = 0; i < 8; i++) {
+          few.add(job(random, 0, 20, 16));
         }
         cancel(
             evidence,
             new Scenario(
                 config(
-                    new KvCapacity(16, 4, 24),
+                    new KvCapacity(12, 4, 20),
                     new BatchLimits(12, 12),
                     preemption,
                     COST,
@@ -328,6 +328,7 @@ final class Suites {
     }
     undisturbed.get().keepSightings();
     evidence.run(undisturbed.get(), new JobList(jobs), describe(config));
+    failBatches(evidence, scenario, undisturbed.get().outcome().iterations(), samples);
     Random random = new Random(settings.seed());
     for (List<Sighting> sightings : undisturbed.get().sightings().values()) {
       Collections.shuffle(sightings, random);
@@ -360,6 +361,28 @@ final class Suites {
                 + describe(config));
         driver.cancellations().forEach((s, n) -> standings.merge(s, n, Integer::sum));
       }
+    }
+  }
+
+  /** Runs the scenario again and again, each time with another iteration that fails. */
+  private void failBatches(Evidence evidence, Scenario scenario, int iterations, int samples) {
+    SchedulerConfig config = scenario.config();
+    int interval = Math.max(1, iterations / samples);
+    for (int failing = 0; failing < iterations; failing += interval) {
+      Scheduler scheduler = settings.factory().create(config);
+      VirtualDriver driver = evidence.driver(scheduler, config, scenario.iterationLimit());
+      driver.fail(failing);
+      runAndLookAtGauges(
+          evidence,
+          ConformanceProperty.CANCELLATION,
+          driver,
+          new JobList(scenario.jobs()),
+          scheduler,
+          scenario.jobs().size()
+              + " requests, iteration "
+              + failing
+              + " fails, "
+              + describe(config));
     }
   }
 

@@ -170,6 +170,7 @@ public final class VirtualDriver {
           Comparator.<Tracked>comparingInt(t -> t.job.cancelAtIteration())
               .thenComparingLong(t -> t.index));
   private Arrivals arrivals;
+  private int failingIteration = Job.NEVER;
   private List<Long> history;
   private Map<Standing, List<Sighting>> sightings;
 
@@ -234,6 +235,11 @@ public final class VirtualDriver {
     return outcome();
   }
 
+  /** Lets an iteration fail, as if the device had run out of memory: the whole batch departs. */
+  void fail(int failing) {
+    failingIteration = failing;
+  }
+
   /** Has {@link #history} keep the digest after every plan. */
   void keepHistory() {
     history = new ArrayList<>();
@@ -294,7 +300,11 @@ public final class VirtualDriver {
       }
       if (plan.size() > 0) {
         emptyPlans = 0;
-        iterate();
+        if (iteration == failingIteration) {
+          failBatch();
+        } else {
+          iterate();
+        }
       } else {
         sleep();
       }
@@ -607,6 +617,14 @@ public final class VirtualDriver {
       if (t.generated == t.job.outputTokens()) {
         complete(t);
       }
+    }
+  }
+
+  private void failBatch() {
+    plan.abandon();
+    for (int i = 0; i < plan.size(); i++) {
+      cancelled++;
+      end(tracked("schedules", plan.request(i)));
     }
   }
 

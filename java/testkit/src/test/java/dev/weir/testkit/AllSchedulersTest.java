@@ -47,7 +47,7 @@ class AllSchedulersTest {
             conformance ->
                 dynamicContainer(
                     conformance.toString(),
-                    SchedulerConformance.tests(conformance.effort(500, 100_000, 2))));
+                    SchedulerConformance.tests(conformance.effort(300, 50_000, 2))));
   }
 
   /** In an overload without end the long are never served, which is what it is there to show. */
