@@ -3,6 +3,7 @@ package dev.weir.scheduling.policy;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import com.sun.management.ThreadMXBean;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.HoldReason;
 import dev.weir.scheduling.IterationCost;
@@ -14,6 +15,7 @@ import dev.weir.scheduling.RequestClass;
 import dev.weir.scheduling.RequestState;
 import dev.weir.scheduling.Workload;
 import dev.weir.scheduling.fluid.WaitThresholds;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -271,6 +273,35 @@ class WaitSchedulerTest {
     s.plan.begin(0, memory.blocks() - used, memory.swapBlocks() - swapped);
     s.scheduler.plan(s.plan);
     s.plan.commit();
+  }
+
+  @Test
+  void planningAllocatesNothingWhileMemoryIsScarce() {
+    // 6,252 blocks at the end, of 10,000: the second waits until the first has ended.
+    Stepper s =
+        Stepper.of(
+            "wait",
+            new KvCapacity(10_000, 16, 0),
+            LIMITS,
+            Preemption.RECOMPUTE,
+            WORKLOAD,
+            Map.of());
+    arrive(s, 200, 8, 100_000);
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    iterate(s, 20_000);
+    assertThat(s.gauges()).containsEntry("running", 1.0);
+    assertThat(s.plan.holdReason(0)).isEqualTo(HoldReason.MEMORY_BUFFER);
+    long before = threads.getCurrentThreadAllocatedBytes();
+    iterate(s, 10_000);
+    assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(10_000);
+  }
+
+  private static void iterate(Stepper s, int iterations) {
+    for (int i = 0; i < iterations; i++) {
+      s.plan.begin(1, 8000, 0);
+      s.scheduler.plan(s.plan);
+      s.plan.commit();
+    }
   }
 
   @Test
