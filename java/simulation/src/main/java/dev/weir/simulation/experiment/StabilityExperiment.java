@@ -629,8 +629,24 @@ final class StabilityExperiment implements Experiment {
               i ->
                   new Worst(
                       percent(weir.get().ratio(opponent.get(), i, figure)),
-                      at.title() + ", " + SWEEP[i] + " mu"))
+                      at.title()
+                          + ", "
+                          + SWEEP[i]
+                          + " mu"
+                          + mcsfPart(at, opponent.get(), i, figure)))
           .toList();
+    }
+
+    /** What a policy that knows every length reaches there puts a figure into proportion. */
+    private String mcsfPart(
+        StabilityCase at, Outcome opponent, int rate, ToDoubleFunction<Metrics> figure) {
+      return outcome(at, Contenders.MCSF)
+          .map(
+              mcsf ->
+                  ", mcsf "
+                      + Texts.number(percent(mcsf.ratio(opponent, rate, figure)).mean(), 1)
+                      + " %")
+          .orElse("");
     }
 
     private static double ttft(Metrics metrics) {
@@ -684,7 +700,6 @@ final class StabilityExperiment implements Experiment {
       return new Worst(Estimate.of(ratios), clairvoyantPart(at, label));
     }
 
-    /** What a policy that knows every length reaches puts the figure into proportion. */
     private String clairvoyantPart(StabilityCase at, String label) {
       return label.equals(Contenders.MCSF)
           ? at.title()
