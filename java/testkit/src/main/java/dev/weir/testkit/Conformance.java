@@ -34,28 +34,12 @@ public final class Conformance {
 
   /** The options that the factory gets, as a user would write them. */
   public Conformance options(Map<String, String> options) {
-    return new Conformance(
-        new Settings(
-            settings.factory(),
-            SchedulerOptions.of(options),
-            settings.clairvoyant(),
-            settings.load(),
-            settings.tries(),
-            settings.steps(),
-            settings.seed()));
+    return new Conformance(settings.withOptions(SchedulerOptions.of(options)));
   }
 
   /** Requests tell their true length, as in a simulation. Otherwise it is unknown. */
   public Conformance clairvoyant() {
-    return new Conformance(
-        new Settings(
-            settings.factory(),
-            settings.options(),
-            true,
-            settings.load(),
-            settings.tries(),
-            settings.steps(),
-            settings.seed()));
+    return new Conformance(settings.withTrueLengths());
   }
 
   /**
@@ -70,15 +54,7 @@ public final class Conformance {
       throw new IllegalArgumentException(
           "share is " + share + ", must be greater than 0 and less than 1");
     }
-    return new Conformance(
-        new Settings(
-            settings.factory(),
-            settings.options(),
-            settings.clairvoyant(),
-            share,
-            settings.tries(),
-            settings.steps(),
-            settings.seed()));
+    return new Conformance(settings.withLoad(share));
   }
 
   /**
@@ -97,15 +73,7 @@ public final class Conformance {
               + steps
               + ", must be at least 1000");
     }
-    return new Conformance(
-        new Settings(
-            settings.factory(),
-            settings.options(),
-            settings.clairvoyant(),
-            settings.load(),
-            workloads,
-            steps,
-            seed));
+    return new Conformance(settings.withEffort(workloads, steps, seed));
   }
 
   /** Judges all properties. */

@@ -18,4 +18,20 @@ record Settings(
     double load,
     int tries,
     int steps,
-    long seed) {}
+    long seed) {
+  Settings withOptions(SchedulerOptions chosen) {
+    return new Settings(factory, chosen, clairvoyant, load, tries, steps, seed);
+  }
+
+  Settings withTrueLengths() {
+    return new Settings(factory, options, true, load, tries, steps, seed);
+  }
+
+  Settings withLoad(double share) {
+    return new Settings(factory, options, clairvoyant, share, tries, steps, seed);
+  }
+
+  Settings withEffort(int workloads, int plans, long random) {
+    return new Settings(factory, options, clairvoyant, load, workloads, plans, random);
+  }
+}
