@@ -191,13 +191,24 @@ public final class SurvivalEstimator {
   }
 
   /**
-   * {@code P(length > a + ahead) / P(length > a)} with {@code a} the beginning of {@code interval}:
+   * {@code P(length > a + ahead) / P(length > a)} with {@code a} the beginning of each interval:
    * the probability that a request which has just entered it generates that many tokens more and
-   * goes on. 1 where nobody is known to get that far.
+   * goes on. 1 where nobody is known to get to {@code a}.
+   *
+   * @param into gets the probability of interval {@code i} at {@code offset + i * stride}
    */
-  public double conditional(int interval, int ahead) {
-    double now = survival(start(interval));
-    return now > 0 ? survival(start(interval) + ahead) / now : 1;
+  public void conditional(int ahead, double[] into, int offset, int stride) {
+    int reached = 0;
+    double now = 1;
+    for (int i = 0; i < upper.length; i++) {
+      int tokens = start(i) + ahead;
+      while (reached < upper.length - 1 && upper[reached] < tokens) {
+        reached++;
+      }
+      double then = tokens >= limit ? 0 : within(tokens, reached);
+      into[offset + i * stride] = now > 0 ? then / now : 1;
+      now = upper[i] >= limit ? 0 : adopted[i];
+    }
   }
 
   /** {@code E[length] = sum over x >= 0 of P(length > x)}, tokens. */

@@ -71,13 +71,12 @@ final class MemoryForecast {
 
   /** Takes over the estimates that were last adopted. */
   void use(SurvivalEstimator survival) {
-    int count = horizons.length;
+    int stride = horizons.length + 1;
     int reached = 0;
-    for (int i = 0; i < survival.intervals(); i++) {
-      for (int h = 0; h < count; h++) {
-        double probability = survival.conditional(i, horizons[h]);
-        lives[i * (count + 1) + h] = probability;
-        if (probability > NOBODY && h > reached) {
+    for (int h = 0; h < horizons.length; h++) {
+      survival.conditional(horizons[h], lives, h, stride);
+      for (int i = 0; i < survival.intervals() && reached < h; i++) {
+        if (lives[i * stride + h] > NOBODY) {
           reached = h;
         }
       }

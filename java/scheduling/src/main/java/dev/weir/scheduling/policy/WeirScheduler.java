@@ -105,11 +105,14 @@ final class WeirScheduler implements Scheduler {
   /** Requests that a declared distribution counts as. */
   private static final double DECLARED_WEIGHT = 64;
 
-  /** Departures after which the estimates are looked at again. */
-  private static final int REFRESH_INTERVAL = 16;
+  /**
+   * The estimates are looked at again after this share of the departures that they rest on, so
+   * often at first and seldom in the long run.
+   */
+  private static final double REFRESH_SHARE = 1 / 16.0;
 
   /** Survival probability by which the estimates must move to be adopted. */
-  private static final double REFRESH_TOLERANCE = 0.02;
+  private static final double REFRESH_TOLERANCE = 0.005;
 
   /**
    * Share of the requests that run in equilibrium of a full pool. So many may be saved up by the
@@ -156,6 +159,7 @@ final class WeirScheduler implements Scheduler {
   /** Requests that run in equilibrium of a full pool. */
   private double running = Double.POSITIVE_INFINITY;
 
+  private long departures;
   private int departuresSinceRefresh;
 
   private final RequestQueue waiting = new RequestQueue();
@@ -236,6 +240,7 @@ final class WeirScheduler implements Scheduler {
     if (settings.online() && request.generatedTokens() > 0) {
       observe(node);
       survival.ended(request.generatedTokens());
+      departures++;
       departuresSinceRefresh++;
     }
     if (node.queue() != null) {
@@ -278,7 +283,7 @@ final class WeirScheduler implements Scheduler {
       for (int i = 0; i < residentCount; i++) {
         observe(residents[i]);
       }
-      if (departuresSinceRefresh >= REFRESH_INTERVAL) {
+      if (departuresSinceRefresh > REFRESH_SHARE * Math.min(departures, settings.memory())) {
         departuresSinceRefresh = 0;
         if (survival.moved() > REFRESH_TOLERANCE) {
           adopt();

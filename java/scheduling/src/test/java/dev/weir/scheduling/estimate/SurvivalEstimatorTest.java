@@ -129,7 +129,6 @@ class SurvivalEstimatorTest {
     assertThat(estimator.survival(255)).isEqualTo(1);
     assertThat(estimator.survival(256)).isZero();
     assertThat(estimator.mean()).isEqualTo(256);
-    assertThat(estimator.conditional(estimator.intervalOf(200), 10)).isEqualTo(1);
   }
 
   @Test
@@ -190,11 +189,21 @@ class SurvivalEstimatorTest {
     for (int i = 0; i < 3000; i++) {
       observe(estimator, new int[] {20, 30, 200}[i % 3], true);
     }
+    estimator.limit(600);
     estimator.adopt();
-    int at25 = estimator.intervalOf(25);
-    assertThat(estimator.conditional(at25, 3)).isCloseTo(1, within(0.01));
-    assertThat(estimator.conditional(at25, 30)).isCloseTo(0.5, within(0.01));
-    assertThat(estimator.conditional(estimator.intervalOf(100), 20)).isCloseTo(1, within(0.02));
+    double[] into = new double[3 * estimator.intervals() + 2];
+    for (int ahead : new int[] {1, 3, 30, 170, 400, 599, 600, 5000}) {
+      estimator.conditional(ahead, into, 2, 3);
+      for (int i = 0; i < estimator.intervals(); i++) {
+        int start = i == 0 ? 0 : estimator.end(i - 1);
+        double now = estimator.survival(start);
+        double expected = now > 0 ? estimator.survival(start + ahead) / now : 1;
+        assertThat(into[2 + 3 * i]).as("%d + %d", start, ahead).isCloseTo(expected, within(1e-12));
+      }
+    }
+    estimator.conditional(30, into, 2, 3);
+    assertThat(into[2 + 3 * estimator.intervalOf(25)]).isCloseTo(0.5, within(0.01));
+    assertThat(into[2 + 3 * estimator.intervalOf(100)]).isCloseTo(1, within(0.02));
   }
 
   @Test
