@@ -25,9 +25,9 @@ import java.util.stream.IntStream;
  *       requests are told apart
  *   <li>{@code choose}: the boundaries, if they are not given: {@code halving} (default), {@code
  *       leastMemory} or {@code equal}, see {@link BoundarySelection.Rule}. What needs the least
- *       memory by the bound of the theory, which counts nobody as leaving inside a segment, serves
- *       the most in simulations of lengths that stand apart (100, 400, 1500), with more evictions,
- *       but the least of log-normal ones; so it is not the default
+ *       memory by the bound of the theory, which counts nobody as leaving inside a segment, is not
+ *       what serves most: in simulations in overload it served more where lengths stand apart (100,
+ *       400, 1500) and the pool is small, with more evictions, and less where they are log-normal
  *   <li>{@code slack} (greater than 1; default: chosen), {@code delta} (default 0.05) and {@code
  *       horizon} (default 10000 iterations): see {@link NestedWaitThresholds.Settings}
  *   <li>{@code thresholds} (strict mode only; default: {@link NestedWaitThresholds#computeWhole}):
