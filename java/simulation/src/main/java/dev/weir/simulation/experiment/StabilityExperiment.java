@@ -52,7 +52,7 @@ final class StabilityExperiment implements Experiment {
   private static final ServiceObjectives OBJECTIVES = new ServiceObjectives(2, 0.1);
 
   private static final int USUAL_ITERATIONS = 50_000;
-  private static final int MOST_REQUESTS = 8_000;
+  private static final int MOST_REQUESTS = 12_000;
   private static final int LEAST_REQUESTS = 1_000;
   private static final int LEAST_SCALED_REQUESTS = 40;
 
