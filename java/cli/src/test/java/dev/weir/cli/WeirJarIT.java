@@ -79,6 +79,24 @@ class WeirJarIT {
   }
 
   @Test
+  void experimentsNeedNothingButTheJar() throws Exception {
+    Path out = folder.resolve("experiments");
+    CommandRun run =
+        java(
+            "experiment",
+            "limit-cycle",
+            "--seeds",
+            "1",
+            "--scale",
+            "0.01",
+            "--out",
+            out.toString());
+    assertThat(run.status()).isZero();
+    assertThat(run.out()).contains("Saturated, profile", "Report: " + out);
+    assertThat(Files.readString(out.resolve("report.html"))).contains("new Chart(", "limit-cycle");
+  }
+
+  @Test
   void wrongUsageEndsWithTwo() throws Exception {
     CommandRun run = java("generate");
     assertThat(run.status()).isEqualTo(2);
