@@ -201,7 +201,7 @@ public final class SurvivalEstimator {
     int reached = 0;
     double now = 1;
     for (int i = 0; i < upper.length; i++) {
-      int tokens = start(i) + ahead;
+      int tokens = (int) Math.min(limit, (long) start(i) + ahead);
       while (reached < upper.length - 1 && upper[reached] < tokens) {
         reached++;
       }

@@ -52,12 +52,21 @@ final class ReservingScheduler implements Scheduler {
 
   /**
    * @param leastReservedTokens a request reserves at least this many tokens
+   * @throws IllegalArgumentException if the pool does not hold them, so nobody could ever enter
    */
   ReservingScheduler(
       KvCapacity memory, BatchLimits limits, Joining joining, int leastReservedTokens) {
     this.memory = memory;
     this.joining = joining;
     this.leastReservedBlocks = memory.blocksFor(leastReservedTokens);
+    if (leastReservedBlocks > memory.blocks()) {
+      throw new IllegalArgumentException(
+          "a request reserves at least "
+              + leastReservedTokens
+              + " tokens, the pool has "
+              + memory.tokens()
+              + "; enlarge the pool or lower the scheduler option requestTokens");
+    }
     this.running = new RunningRequests<>(limits.maxSequences());
   }
 

@@ -73,12 +73,15 @@ final class VllmV0Scheduler implements Scheduler {
     }
   }
 
-  /** At most one request, the last, is in the middle of its prompt: one longer than the budget. */
+  /**
+   * At most one request, the last, is in the middle of its prompt: one longer than the budget.
+   * After an iteration that failed, all that it was to start are, and go together again.
+   */
   private void continuePrefill(IterationPlan plan) {
-    if (running.size() > 0) {
-      Request last = running.last().request;
-      if (!last.isDecoding()) {
-        schedule(plan, last, Math.min(last.pendingTokens(), plan.remainingTokens()));
+    for (int i = 0; i < running.size() && plan.remainingTokens() > 0; i++) {
+      Request request = running.get(i).request;
+      if (!request.isDecoding()) {
+        schedule(plan, request, Math.min(request.pendingTokens(), plan.remainingTokens()));
       }
     }
   }

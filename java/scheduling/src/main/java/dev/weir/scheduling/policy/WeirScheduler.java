@@ -57,7 +57,8 @@ import java.util.function.ObjDoubleConsumer;
  * <p>The oldest request that has not ended always advances in the end: it is admitted first, takes
  * blocks first, and can evict all others; and while anybody stalls, nobody is admitted. With
  * lengths that nobody has seen and no declared distribution, everybody is expected to generate its
- * declared maximum, which is safe and slow until the first requests have ended.
+ * declared maximum, which is safe and slow until the first requests have ended. In a pool that is
+ * small by that reckoning it is not safe: who stays longer than 64 iterations may be evicted.
  */
 final class WeirScheduler implements Scheduler {
   /**
@@ -250,11 +251,17 @@ final class WeirScheduler implements Scheduler {
     }
   }
 
-  /** A request that was evicted has been seen at these lengths before, and is not counted again. */
+  /**
+   * Follows a request through the intervals. One that was evicted has been seen at these lengths
+   * before, and is not counted again.
+   */
   private void observe(Node node) {
     while (node.interval < survival.intervals() - 1
         && survival.end(node.interval) < node.request.generatedTokens()) {
-      survival.survived(node.interval++);
+      if (settings.online()) {
+        survival.survived(node.interval);
+      }
+      node.interval++;
     }
   }
 
@@ -279,10 +286,10 @@ final class WeirScheduler implements Scheduler {
   public void plan(IterationPlan plan) {
     now = plan.now();
     pacer.tick();
+    for (int i = 0; i < residentCount; i++) {
+      observe(residents[i]);
+    }
     if (settings.online()) {
-      for (int i = 0; i < residentCount; i++) {
-        observe(residents[i]);
-      }
       if (departuresSinceRefresh > REFRESH_SHARE * Math.min(departures, settings.memory())) {
         departuresSinceRefresh = 0;
         if (survival.moved() > REFRESH_TOLERANCE) {
@@ -420,8 +427,10 @@ final class WeirScheduler implements Scheduler {
         if (node.stalled) {
           node.stalled = false;
           stalledCount--;
-          int tokens = Math.min(node.request.pendingTokens(), plan.remainingTokens());
-          advance(plan, i, Math.min(tokens, 1));
+          // Without budget it is not for want of memory that it does not advance.
+          if (plan.remainingTokens() > 0) {
+            advance(plan, i, 1);
+          }
         }
       }
     }
@@ -549,7 +558,7 @@ final class WeirScheduler implements Scheduler {
     if (settings.prefillTile() > 0) {
       long tokens = 0;
       RequestQueue.Node node = waiting.first();
-      while (node != null && tokens < prefillLeft && count < cohort) {
+      while (node != null && tokens < prefillLeft && count + 1 <= cohort) {
         tokens += node.request.pendingTokens();
         count++;
         node = node.next();
@@ -622,18 +631,25 @@ final class WeirScheduler implements Scheduler {
     if (work > 0) {
       double rate = arrivalRate.rate(now);
       double sustainable = memory.tokens() / (work * cost.seconds(memory.tokens()));
-      sink.accept("arrival_rate", rate);
       sink.accept("sustainable_rate", sustainable);
-      sink.accept("stability_margin", 1 - rate / sustainable);
-      sink.accept("admissions_per_iteration", pacer.pace());
+      if (settings.pace() > 0) {
+        sink.accept("admissions_per_iteration", pacer.pace());
+      }
+      if (Double.isFinite(rate)) {
+        sink.accept("arrival_rate", rate);
+        sink.accept("stability_margin", 1 - rate / sustainable);
+      }
       double load = cost.secondsPerToken() * rate * work;
       if (load < 1) {
         sink.accept("fluid_kv_tokens", cost.fixedSeconds() / (1 - load) * rate * work);
       }
     }
     for (int k = 0; k < occupancy.length; k++) {
-      sink.accept(occupancyNames[k], occupancy[k]);
-      sink.accept(capNames[k], segments.cap(k));
+      // Segments that the lengths do not need have no cap, and nobody gets there.
+      if (Double.isFinite(segments.cap(k))) {
+        sink.accept(occupancyNames[k], occupancy[k]);
+        sink.accept(capNames[k], segments.cap(k));
+      }
     }
   }
 }

@@ -207,6 +207,21 @@ class SurvivalEstimatorTest {
   }
 
   @Test
+  void probabilitiesStayProbabilitiesForTheLongestOutputs() {
+    int longest = Integer.MAX_VALUE / 2;
+    SurvivalEstimator estimator = new SurvivalEstimator(longest, 100);
+    estimator.expect(LengthHistogram.of(1000, 1_000_000, longest / 2, longest - 9), 64);
+    estimator.adopt();
+    double[] into = new double[estimator.intervals()];
+    for (int ahead : new int[] {1, longest / 2, longest, longest + longest / 7}) {
+      estimator.conditional(ahead, into, 0, 1);
+      for (double probability : into) {
+        assertThat(probability).isBetween(0.0, 1.0);
+      }
+    }
+  }
+
+  @Test
   void observingAllocatesNothing() {
     SurvivalEstimator estimator = new SurvivalEstimator(4096, 500);
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();

@@ -1,6 +1,7 @@
 package dev.weir.scheduling.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.HoldReason;
@@ -140,5 +141,15 @@ class ReservingSchedulerTest {
     s.plan();
     assertThat(s.scheduled()).containsExactly(a, b);
     assertThat(s.gauges()).containsEntry("reserved_blocks", 8.0);
+  }
+
+  @Test
+  void aPoolThatDoesNotHoldWhatVidurReservesIsRefused() {
+    for (String name : new String[] {"orca", "static"}) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> stepper(name, 8, 100, "requestTokens", "33"))
+          .withMessageContaining("33 tokens, the pool has 32")
+          .withMessageContaining("requestTokens");
+    }
   }
 }

@@ -168,4 +168,17 @@ class VllmV0SchedulerTest {
         .isThrownBy(() -> stepper(9, Map.of("paddedTokens", "9")))
         .withMessageContaining("no option [paddedTokens]");
   }
+
+  @Test
+  void promptsOfAFailedIterationGoTogetherAgain() {
+    Stepper s = stepper(100, Map.of());
+    Request a = s.arrive(5, 10);
+    Request b = s.arrive(6, 10);
+    s.plan();
+    s.plan.abandon();
+    s.plan();
+    assertThat(s.scheduled()).containsExactly(a, b);
+    assertThat(a.scheduledTokens()).isEqualTo(5);
+    assertThat(b.scheduledTokens()).isEqualTo(6);
+  }
 }

@@ -329,4 +329,114 @@ class WeirSchedulerTest {
     assertThat(s.scheduled()).containsExactly(second, third);
     assertThat(second.scheduledTokens()).isEqualTo(1);
   }
+
+  @Test
+  void frozenEstimatesKnowHowFarResidentsAre() {
+    // One of ten has 100 tokens, the others 2: who has generated 10 is one of the long ones, and
+    // needs 80 of 120 tokens soon.
+    Workload workload = outputs(2, 2, 2, 2, 2, 2, 2, 2, 2, 100);
+    int[] admitted = new int[2];
+    for (int k = 0; k < 2; k++) {
+      Stepper s =
+          Stepper.of(
+              "headroom",
+              new KvCapacity(120, 1, 0),
+              new BatchLimits(80, 5000),
+              Preemption.RECOMPUTE,
+              Optional.of(workload),
+              Map.of("z", "0", "estimates", k == 0 ? "frozen" : "online"));
+      s.arrive(1, 100);
+      s.run(10);
+      for (int i = 0; i < 60; i++) {
+        s.arrive(1, 100);
+      }
+      s.plan();
+      admitted[k] = s.plan.predictionCount();
+    }
+    assertThat(admitted[1]).isBetween(15, 30);
+    assertThat(admitted[0]).isCloseTo(admitted[1], within(1));
+  }
+
+  @Test
+  void asManyAsEnterAtATimeCanBeSavedUp() {
+    // Short prompts: those that would fill a tile are more than a cohort, which is 10 and a bit.
+    Workload workload = outputs(IntStream.rangeClosed(1, 60).toArray());
+    Stepper s =
+        Stepper.of(
+            "weir",
+            new KvCapacity(3000, 1, 0),
+            new BatchLimits(1000, 2048),
+            Preemption.RECOMPUTE,
+            Optional.of(workload),
+            Map.of("estimates", "frozen"));
+    List<Request> alive = new ArrayList<>();
+    Map<Request, Integer> lengths = new HashMap<>();
+    int longestWait = 0;
+    int wait = 0;
+    for (int i = 0; i < 400; i++) {
+      while (alive.size() < 300) {
+        Request request = s.arrive(5, 60);
+        lengths.put(request, 1 + lengths.size() * 37 % 60);
+        alive.add(request);
+      }
+      s.plan();
+      List<HoldReason> reasons = reasons(s);
+      boolean paced = reasons.contains(HoldReason.THRESHOLD) || reasons.contains(HoldReason.PACING);
+      wait = paced && s.plan.predictionCount() == 0 ? wait + 1 : 0;
+      longestWait = Math.max(longestWait, wait);
+      s.plan.commit();
+      for (Request request : List.copyOf(alive)) {
+        if (request.generatedTokens() == lengths.get(request)) {
+          alive.remove(request);
+          s.end(request);
+        }
+      }
+    }
+    // A cohort is an eighth of those that run, who stay for 30 iterations on average, and the pace
+    // is 1.2 of that.
+    assertThat(longestWait).isBetween(1, 4);
+  }
+
+  @Test
+  void nobodyIsEvictedForWantOfBudget() {
+    Stepper s =
+        Stepper.of(
+            "weir",
+            new KvCapacity(14, 7, 0),
+            new BatchLimits(16, 5),
+            Preemption.RECOMPUTE,
+            Optional.of(new Workload(1, LengthHistogram.of(2), LengthHistogram.of(2))),
+            Map.of("estimates", "frozen"));
+    for (int prompt : new int[] {6, 19, 3, 6, 20, 5, 3, 6, 35}) {
+      s.arrive(prompt, 30);
+    }
+    for (int i = 0; i < 30; i++) {
+      s.plan();
+      // One block is enough for whoever stalls; the rest is for want of tokens.
+      if (s.plan.remainingTokens() == 0 && s.plan.evictionCount() > 0) {
+        assertThat(s.plan.evictionCount()).as("iteration %d", i).isEqualTo(1);
+      }
+      s.plan.commit();
+    }
+  }
+
+  @Test
+  void gaugesAreNumbersFromTheStart() {
+    for (String name : List.of("weir", "headroom")) {
+      Stepper s = stepper(name, new KvCapacity(100, 16, 0), Optional.empty(), Map.of());
+      assertThat(s.gauges().values()).allMatch(Double::isFinite);
+      s.arrive(10, 10);
+      assertThat(s.gauges().values()).allMatch(Double::isFinite);
+      // All at once: the gaps say nothing but that the rate is infinite.
+      for (int i = 0; i < 30; i++) {
+        s.arrive(10, 10);
+      }
+      s.run(1);
+      assertThat(s.gauges().values()).allMatch(Double::isFinite);
+      assertThat(s.gauges()).containsKeys("sustainable_rate", "segment_capacity{segment=\"1\"}");
+      s.arrive(10, 10);
+      s.run(1);
+      assertThat(s.gauges()).containsKeys("arrival_rate", "stability_margin");
+    }
+  }
 }
