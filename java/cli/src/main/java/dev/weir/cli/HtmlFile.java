@@ -17,7 +17,9 @@ final class HtmlFile {
   static void write(Path file, String page) throws CliException {
     try {
       Path folder = file.toAbsolutePath().getParent();
-      Files.createDirectories(folder);
+      if (folder != null) {
+        Files.createDirectories(folder);
+      }
       Files.writeString(file, page);
     } catch (IOException e) {
       throw new CliException("cannot write " + file + ": " + e, e);

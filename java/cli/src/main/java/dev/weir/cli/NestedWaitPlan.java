@@ -67,12 +67,13 @@ record NestedWaitPlan(
             String.format(
                 Locale.ROOT,
                 "core %s + buffer %s of %s tokens, slack %s, keeps up with %s requests/s for"
-                    + " certain",
+                    + " certain%s",
                 Format.count(Math.round(thresholds.coreTokens())),
                 Format.count(Math.round(thresholds.bufferTokens())),
                 Format.count(pool.tokens()),
                 Format.significant(thresholds.slack()),
-                Format.significant(thresholds.sustainableRate()))),
+                Format.significant(thresholds.sustainableRate()),
+                condition())),
         new Fact(
             "overflow bound",
             String.format(
@@ -84,6 +85,21 @@ record NestedWaitPlan(
                 Format.milliseconds(thresholds.iterationSeconds()),
                 Format.significant(seconds(settings.horizon()) / SECONDS_AN_HOUR),
                 Format.significant(1 / settings.overflowProbability()))));
+  }
+
+  /**
+   * The thresholds count tokens of memory; how many requests an iteration takes is another limit.
+   */
+  private String condition() {
+    double running =
+        IntStream.rangeClosed(1, thresholds.segments()).mapToDouble(thresholds::occupancyCap).sum();
+    return running <= region.limits().maxSequences()
+        ? ""
+        : String.format(
+            Locale.ROOT,
+            ", if --max-sequences is at least %.0f instead of %d",
+            Math.ceil(running),
+            region.limits().maxSequences());
   }
 
   List<PlanReport.Table> tables() {

@@ -82,7 +82,8 @@ record PlanSummary(
           .append(". ")
           .append(table.text())
           .append(System.lineSeparator())
-          .append(MetricsTable.text("", table.columns(), table.rows()));
+          .append(MetricsTable.text("", table.columns(), table.rows()))
+          .append(System.lineSeparator());
     }
     return text.toString();
   }
@@ -125,6 +126,9 @@ record PlanSummary(
                     Format.count(model.contextLength()))));
     facts.add(
         new Fact("workload", Format.count(workload.requests()) + " requests, " + workload.name()));
+    if (workload.badRows() > 0) {
+      facts.add(new Fact("bad rows", Format.count(workload.badRows()) + " left out of the trace"));
+    }
     LengthMoments lengths = region.lengths();
     facts.add(
         new Fact(

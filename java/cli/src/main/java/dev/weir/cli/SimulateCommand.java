@@ -141,9 +141,9 @@ final class SimulateCommand implements Callable<Integer> {
       names = "--decision-log",
       paramLabel = "FILE",
       description =
-          "Write a row for each decision on a request that waits: held and why, admitted and the"
-              + " overflow probability predicted, evicted. CSV, or JSON lines if the name ends in"
-              + " .jsonl; needs a single scheduler.")
+          "Write a row for each decision: held and why, evicted, and, of schedulers that predict an"
+              + " overflow probability, admitted. CSV, or JSON lines if the name ends in .jsonl; needs"
+              + " a single scheduler.")
   private Path decisionLog;
 
   @Option(
@@ -200,6 +200,10 @@ final class SimulateCommand implements Callable<Integer> {
     OptionCheck check = new OptionCheck(spec.commandLine());
     if ((batches == null) != (out == null)) {
       throw check.refused("--batches and --out go together");
+    }
+    if (batches != null && (json || html != null)) {
+      throw check.refused(
+          "--batches simulates nothing: " + (json ? "--json" : "--html") + " is for simulations");
     }
     schedulers.check(check);
     for (String scheduler : schedulers.names()) {
@@ -266,6 +270,9 @@ final class SimulateCommand implements Callable<Integer> {
               .map(
                   name -> simulate(name, time, config(name, region, planned), equilibrium, display))
               .toList();
+    } catch (IllegalArgumentException e) {
+      // What fails in another thread comes as the cause of a copy, whose message names the class.
+      throw e.getCause() instanceof IllegalArgumentException original ? original : e;
     }
     for (SimulatedRun run : runs) {
       err.printf(

@@ -86,13 +86,20 @@ record SimulationSummary(
     return semantics.name().toLowerCase(Locale.ROOT);
   }
 
+  /** Whoever is refused is refused under every scheduler. */
+  private String served() {
+    int finished = runs.getFirst().metrics().finished();
+    String all = Format.count(workload.requests());
+    return finished == workload.requests() ? all : Format.count(finished) + " of " + all;
+  }
+
   /** The page; needs the charts of all runs. */
   Report report(StabilityChart stability) {
     String schedulers =
         runs.stream().map(SimulatedRun::scheduler).collect(Collectors.joining(" and "));
     return new Report(
         schedulers + " on " + workload.name(),
-        Format.count(workload.requests())
+        served()
             + " requests served in virtual time from a KV pool of "
             + Format.count(region.memory().tokens())
             + " tokens.",

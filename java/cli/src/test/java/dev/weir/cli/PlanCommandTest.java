@@ -134,6 +134,25 @@ class PlanCommandTest {
         .containsPattern("equilibrium +none at 100 requests/s: load 1");
   }
 
+  /** 256 prompt and 128 output tokens: the pool holds more than the 256 of an iteration. */
+  @Test
+  void thresholdsThatNeedMoreSequencesThanAnIterationHasSaySo() {
+    String[] load = {"--prompt-tokens", "fixed:256", "--output-tokens", "fixed:128", "--rate", "9"};
+    List<String> more = new ArrayList<>(List.of(load));
+    assertThat(plan(more.toArray(String[]::new)).out())
+        .containsPattern("for certain, if --max-sequences is at least 3\\d\\d instead of 256");
+    more.addAll(List.of("--max-sequences", "1000"));
+    assertThat(plan(more.toArray(String[]::new)).out())
+        .contains("for certain")
+        .doesNotContain("if --max-sequences");
+  }
+
+  @Test
+  void moreReplicasThanAnIntegerHoldsAreCounted() {
+    assertThat(plan("--rate", "1e12").out())
+        .containsPattern("needs 15\\d,\\d{3},\\d{3},\\d{3} replicas");
+  }
+
   @Test
   void anEstimateIsCalledOne() {
     assertThat(plan("--device", "h200", "--rate", "1").out())

@@ -177,6 +177,34 @@ class SimulateCommandTest {
     }
   }
 
+  @Test
+  void whatIsNoFileIsNamedInWords() {
+    CommandRun measured = simulate("--iteration-time", "measured:" + folder.resolve("nowhere"));
+    assertThat(measured.err()).contains("nowhere is no file");
+    for (String option : List.of("--html", "--decision-log", "--chrome-trace")) {
+      CommandRun run =
+          simulate("--requests", "5", "--scheduler", "fcfs", "--no-progress", option, "/");
+      assertThat(run.status()).isEqualTo(1);
+      assertThat(run.err()).contains("Is a directory").doesNotContain("null");
+    }
+  }
+
+  @Test
+  void aSettingThatASchedulerRefusesIsNamedAlone() {
+    CommandRun run = simulate("--requests", "5", "--scheduler-option", "colour=red");
+    assertThat(run.status()).isEqualTo(2);
+    assertThat(run.err()).contains("has no option [colour]").doesNotContain("Exception");
+  }
+
+  @Test
+  void thePageCountsWhoWasServed() throws Exception {
+    Path page = folder.resolve("page.html");
+    CommandRun run =
+        simulate("--requests", "3", "--blocks", "1", "--no-progress", "--html", page.toString());
+    assertThat(run.status()).isZero();
+    assertThat(Files.readString(page)).contains("\"0 of 3 requests served in virtual time");
+  }
+
   private static final String[] SCARCE = {
     "--requests", "150",
     "--arrivals", "poisson:30",

@@ -159,6 +159,15 @@ class UsageTest {
         wrong("--kv-bytes is 100, must be at least", "info", "-m", model, "--kv-bytes", "100"),
         wrong("no scheduler is named 'lifo'", "simulate", "--scheduler", "lifo"),
         wrong("--batches and --out", "simulate", "--batches", "x.csv"),
+        wrong(
+            "--html is for simulations",
+            "simulate",
+            "--batches",
+            "x.csv",
+            "--out",
+            "y.csv",
+            "--html",
+            "z.html"),
         wrong("--requests-out needs one scheduler", "simulate", "--requests-out", "r.csv"),
         wrong(
             "--iterations-out, --decision-log need one scheduler, not [fcfs, weir]",

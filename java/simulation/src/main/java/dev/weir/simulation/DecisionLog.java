@@ -32,7 +32,7 @@ public final class DecisionLog implements SimulationListener, Closeable {
 
   /** Creates or replaces the file. */
   public DecisionLog(Path file) throws IOException {
-    json = file.getFileName().toString().endsWith(".jsonl");
+    json = file.toString().endsWith(".jsonl");
     writer = Files.newBufferedWriter(file);
     if (!json) {
       writer.write(HEADER);

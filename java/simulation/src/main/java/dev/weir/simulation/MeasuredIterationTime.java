@@ -103,6 +103,9 @@ public final class MeasuredIterationTime implements IterationTime {
    *     value
    */
   public static MeasuredIterationTime read(Path file) throws IOException {
+    if (!Files.isRegularFile(file)) {
+      throw new IOException("the measured iteration time " + file + " is no file");
+    }
     return parse(file.toString(), Files.readAllBytes(file));
   }
 

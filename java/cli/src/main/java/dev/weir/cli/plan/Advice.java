@@ -40,9 +40,12 @@ public final class Advice {
 
   private static String unstable(StableRegion region, double asked, double most) {
     FluidModel model = region.at(asked);
-    int replicas = (int) Math.ceil(asked / most);
     String others =
-        String.format(Locale.ROOT, "%d replicas, or at most %s requests/s", replicas, rate(most));
+        String.format(
+            Locale.ROOT,
+            "%,.0f replicas, or at most %s requests/s",
+            Math.ceil(asked / most),
+            rate(most));
     String head = String.format(Locale.ROOT, "Unstable at %s requests/s: ", rate(asked));
     if (model.load() >= 1) {
       return head

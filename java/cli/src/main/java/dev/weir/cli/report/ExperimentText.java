@@ -19,6 +19,9 @@ public final class ExperimentText {
   private static final int SIGNIFICANT_DIGITS = 2;
   private static final int MOST_DECIMALS = 6;
 
+  /** A half width that is smaller, relative to the mean, comes from rounding. */
+  private static final double ROUNDING = 1e-9;
+
   private ExperimentText() {}
 
   /** Findings, tables and goals of one experiment. */
@@ -116,11 +119,14 @@ public final class ExperimentText {
   /** Mean and half width, both with as many decimals as the half width deserves. */
   static String interval(Estimate estimate) {
     double half = estimate.halfWidth();
-    if (!Double.isFinite(estimate.mean()) || !Double.isFinite(half) || half == 0) {
+    double magnitude = Math.abs(estimate.mean());
+    if (!Double.isFinite(magnitude) || !Double.isFinite(half) || half <= ROUNDING * magnitude) {
       return number(estimate.mean());
     }
-    int decimals =
-        Math.clamp(SIGNIFICANT_DIGITS - 1 - (long) Math.floor(Math.log10(half)), 0, MOST_DECIMALS);
+    long decimals = Math.max(0, SIGNIFICANT_DIGITS - 1 - (long) Math.floor(Math.log10(half)));
+    if (decimals > MOST_DECIMALS) {
+      return number(estimate.mean()) + String.format(Locale.ROOT, " ± %.1e", half);
+    }
     String format = "%,." + decimals + "f";
     return String.format(Locale.ROOT, format + " ± " + format, estimate.mean(), half);
   }

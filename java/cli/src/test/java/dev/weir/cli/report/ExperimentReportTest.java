@@ -79,6 +79,16 @@ class ExperimentReportTest {
   }
 
   @Test
+  void anIntervalHasTheDigitsThatItsHalfWidthDeserves() {
+    assertThat(ExperimentText.interval(new Estimate(99.6, 1.27, 2))).isEqualTo("99.6 ± 1.3");
+    assertThat(ExperimentText.interval(new Estimate(4e-6, 9e-6, 2)))
+        .isEqualTo("4.00e-06 ± 9.0e-06");
+    assertThat(ExperimentText.interval(new Estimate(0, 2e-5, 2))).isEqualTo("0.000000 ± 0.000020");
+    // Rounding errors of equal observations.
+    assertThat(ExperimentText.interval(new Estimate(100, 1.8e-12, 2))).isEqualTo("100");
+  }
+
+  @Test
   void csvHasAllDigitsAndHalfWidthsInColumnsOfTheirOwn() throws Exception {
     List<Path> files = ExperimentCsv.write(folder, RESULT);
     assertThat(files)

@@ -634,6 +634,9 @@ final class CalibrationExperiment implements Experiment {
   }
 
   private static String verdict(double predicted, Estimate realised) {
+    if (Double.isNaN(predicted) || Double.isNaN(realised.mean())) {
+      return "a seed without predictions";
+    }
     if (realised.low() > predicted) {
       return "too little";
     }

@@ -124,7 +124,8 @@ public final class CapSearch {
         caps.parallelStream().map(cap -> simulate(options, workload, cap, warmUpSeconds)).toList());
   }
 
-  private static Trial simulate(
+  /** One simulation of the search. */
+  static Trial simulate(
       SimulationOptions options, Supplier<Iterator<Arrival>> workload, int cap, double warmUp) {
     SchedulerConfig config = options.config();
     SchedulerConfig capped =

@@ -5,11 +5,13 @@ import dev.weir.simulation.ArrivalList;
 import dev.weir.simulation.ArrivalProcess;
 import dev.weir.simulation.SimulationListener;
 import dev.weir.simulation.SimulationListeners;
+import dev.weir.simulation.SimulationOptions;
 import dev.weir.simulation.SimulationResult;
 import dev.weir.simulation.metrics.Metrics;
 import dev.weir.simulation.metrics.ServiceObjectives;
 import dev.weir.simulation.metrics.SimulationMetrics;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -60,13 +62,13 @@ record Load(ArrivalList unit) {
    * @param caps how many to try; must have been planned
    */
   int bestCap(ExperimentContext context, ServingSetup setup, double rate, int caps) {
-    CapSearch.Result result =
-        CapSearch.search(
-            setup.simulation(Policy.of(CapSearch.SCHEDULER), rate),
-            () -> at(rate),
+    SimulationOptions options = setup.simulation(Policy.of(CapSearch.SCHEDULER), rate);
+    double warmUp = WARM_UP * unit.windowSeconds() / rate;
+    List<CapSearch.Trial> trials =
+        context.map(
             CapSearch.grid(LEAST_CAP, setup.limits().maxSequences(), caps),
-            WARM_UP * unit.windowSeconds() / rate);
+            cap -> CapSearch.simulate(options, () -> at(rate), cap, warmUp));
     context.skip(caps);
-    return result.best().cap();
+    return new CapSearch.Result(trials).best().cap();
   }
 }

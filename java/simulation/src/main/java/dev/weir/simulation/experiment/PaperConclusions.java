@@ -343,12 +343,15 @@ record PaperConclusions(
     long pool = devices.getFirst().memory().blocks();
     return String.format(
         Locale.ROOT,
-        "Memory never limits the published baselines: they hold at most %.0f blocks and evict %d"
-            + " times, so the comparison says nothing about eviction. Nested WAIT as published holds"
-            + " up to %.0f blocks, as the requests that wait at an entrance keep theirs; the pool of"
-            + " %s, the model that the paper names, has %d%s.",
+        "%s: they hold at most %.0f blocks and evict %d times%s. Nested WAIT as published holds up to"
+            + " %.0f blocks, as the requests that wait at an entrance keep theirs; the pool of %s, the"
+            + " model that the paper names, has %d%s.",
+        evictions == 0
+            ? "Memory never limits the published baselines"
+            : "Memory limits the published baselines",
         others,
         evictions,
+        evictions == 0 ? ", so the comparison says nothing about eviction" : "",
         peak,
         devices.getFirst().model(),
         pool,

@@ -182,6 +182,15 @@ final class TheoryExperiment implements Experiment {
         gaps.stream().filter(gap -> gap.of() == slope.of()).reduce((_, last) -> last).orElseThrow();
     double theorem = slope.of().theorem();
     Estimate exponent = slope.gap().slope();
+    if (Double.isNaN(exponent.halfWidth())) {
+      return String.format(
+          Locale.ROOT,
+          "%s: no exponent, as the horizons are too few or a gap is 0. After %,d full iterations the"
+              + " gap is %.3f %% of Theta*.",
+          slope.of().label(),
+          longest.iterations(),
+          100 * longest.gap().mean() / slope.of().system().benchmark());
+    }
     String verdict;
     if (Double.isNaN(theorem)) {
       verdict = "no theorem";
@@ -242,9 +251,9 @@ final class TheoryExperiment implements Experiment {
             .column("case")
             .column("gap")
             .column("theorem")
-            .column("R squared")
+            .column("R squared of the gap")
             .column("waiting part")
-            .column("R squared");
+            .column("R squared of it");
     for (Slope slope : slopes) {
       table.row(
           slope.of().label(),

@@ -62,6 +62,18 @@ class PaperExperimentsTest {
         .isEqualTo(new Cell.Text("+17.3 % (+5.0 % to +32.6 %)"));
   }
 
+  /** At the smallest scale all horizons are the same, and a line through one point has no slope. */
+  @Test
+  void noExponentIsComparedWithATheoremWithoutAnInterval() {
+    ExperimentResult result =
+        new TheoryExperiment().run(new ExperimentContext(1, 1e-4, DATA, 2, Progress.NONE));
+    assertThat(result.findings())
+        .hasSize(7)
+        .allSatisfy(
+            finding ->
+                assertThat(finding).contains("no exponent").doesNotContain("theorem", "NaN"));
+  }
+
   private static final class Counter implements Progress {
     private long planned;
     private long finished;
