@@ -32,6 +32,12 @@ final class MemoryForecast {
   private final double[] mean;
   private final double[] variance;
 
+  /** Third central moment. */
+  private final double[] skew;
+
+  /** What they hold if nobody ends. */
+  private final double[] most;
+
   /** Between a horizon and the next. */
   private final double[] covariance;
 
@@ -60,6 +66,8 @@ final class MemoryForecast {
     }
     mean = new double[count];
     variance = new double[count];
+    skew = new double[count];
+    most = new double[count];
     covariance = new double[count];
     lives = new double[intervals * (count + 1)];
     rounding = (blockSize - 1) / 2.0;
@@ -88,6 +96,8 @@ final class MemoryForecast {
   void clear() {
     Arrays.fill(mean, 0);
     Arrays.fill(variance, 0);
+    Arrays.fill(skew, 0);
+    Arrays.fill(most, 0);
     Arrays.fill(covariance, 0);
   }
 
@@ -118,21 +128,47 @@ final class MemoryForecast {
     int last = end - 1;
     for (int h = 0; h < last; h++) {
       double tokens = tokensNow + horizons[h];
-      double alive = sign * lives[row + h];
-      double dead = 1 - lives[row + h];
-      mean[h] += alive * tokens;
-      variance[h] += alive * dead * tokens * tokens;
-      covariance[h] += sign * lives[row + h + 1] * dead * tokens * (tokensNow + horizons[h + 1]);
+      double live = lives[row + h];
+      double expected = sign * live * tokens;
+      double spread = expected * (1 - live) * tokens;
+      mean[h] += expected;
+      variance[h] += spread;
+      skew[h] += spread * (1 - 2 * live) * tokens;
+      most[h] += sign * tokens;
+      covariance[h] +=
+          sign * lives[row + h + 1] * (1 - live) * tokens * (tokensNow + horizons[h + 1]);
     }
     // Its last token comes between two horizons: the one before counts for both.
     double tokens = tokensNow + (end < used ? left - 1 : horizons[last]);
-    double alive = sign * lives[row + last];
-    mean[last] += alive * tokens;
-    variance[last] += alive * (1 - lives[row + last]) * tokens * tokens;
+    double live = lives[row + last];
+    double expected = sign * live * tokens;
+    double spread = expected * (1 - live) * tokens;
+    mean[last] += expected;
+    variance[last] += spread;
+    skew[last] += spread * (1 - 2 * live) * tokens;
+    most[last] += sign * tokens;
   }
 
   private double deviation(int h) {
     return Math.sqrt(Math.max(variance[h], LEAST_VARIANCE));
+  }
+
+  /**
+   * The probability that a horizon's need exceeds the pool: Edgeworth's expansion up to the third
+   * moment, and 0 if it fits even if nobody ends. Shortly ahead few can end, and what they hold is
+   * bounded above.
+   *
+   * @param barrier the capacity, in standard deviations above the mean
+   */
+  private double exceeds(int h, double barrier) {
+    if (barrier > FAR || barrier >= (most[h] - mean[h]) / deviation(h)) {
+      return 0;
+    }
+    double spread = Math.max(variance[h], LEAST_VARIANCE);
+    double skewness = skew[h] / (spread * Math.sqrt(spread));
+    double density = Math.exp(-barrier * barrier / 2) / Math.sqrt(2 * Math.PI);
+    double correction = skewness / 6 * (barrier * barrier - 1) * density;
+    return Math.clamp(StandardNormal.survival(barrier) + correction, 0, 1);
   }
 
   /**
@@ -169,7 +205,7 @@ final class MemoryForecast {
     double barrierBefore = Double.POSITIVE_INFINITY;
     for (int h = 0; h < used; h++) {
       double barrier = (capacityTokens - mean[h]) / deviation(h);
-      double now = barrier > FAR ? 0 : StandardNormal.survival(barrier);
+      double now = exceeds(h, barrier);
       double begins = Math.max(0, now - before);
       double less = Math.min(now, before);
       if (less > 0) {
