@@ -11,16 +11,18 @@ import java.util.Arrays;
  * outputs look rarer than they are, because they take longer to end.
  *
  * <p>Intervals are one token wide up to 32 tokens, and from there 6 % wider each, so that their
- * number grows with the logarithm of the longest output. Within an interval survival is
- * interpolated linearly.
+ * number grows with the logarithm of the longest output. Within an interval, those who end do so
+ * evenly about the mean of the lengths at which they were seen to end, as widely as these were: so
+ * a length at which many end, such as a limit, stays sharp.
  *
  * <p>Older observations fade: each departure weighs by a factor of {@code 1 - 1/memory} less than
  * the next one, so that a shift of the distribution is followed after about {@code memory}
  * departures.
  *
- * <p>Each interval begins with one phantom request, that ends at the mean rate of all intervals: a
- * tail that nobody has seen is taken to be exponential, and before the first request has ended,
- * everybody is taken to go on. Nobody goes on beyond the {@linkplain #limit limit}.
+ * <p>Each interval begins with one phantom request. It survives until {@value #ENOUGH} requests
+ * have ended or a distribution was {@linkplain #expect declared}: what nobody has seen is taken to
+ * be as long as the {@linkplain #limit limit} lets it be. From then on it ends at the mean rate of
+ * all intervals: a tail that nobody has seen is taken to be exponential.
  *
  * <p>{@link #survival} gives the function that was last {@linkplain #adopt adopted}, so that what
  * is computed from it need not chase noise: {@link #moved} says when it is worth while.
@@ -34,13 +36,26 @@ public final class SurvivalEstimator {
   /** Phantom requests in every interval. */
   private static final double DOUBT = 1;
 
+  /** Ended requests from which on an unseen tail is no more taken to be long. */
+  static final int ENOUGH = 200;
+
   private final int[] upper;
   private final double[] survived;
   private final double[] died;
+  private final double[] diedTokens;
+  private final double[] diedSquares;
   private final double[] adopted;
+
+  /** Mean length at which requests end, by interval. */
+  private final double[] ends;
+
+  /** They end evenly so far about the mean. */
+  private final double[] halfWidths;
+
   private final double growth;
   private double weight = 1;
   private double hazard;
+  private long ended;
   private int limit;
 
   /**
@@ -57,7 +72,11 @@ public final class SurvivalEstimator {
     upper = intervals(longest);
     survived = new double[upper.length];
     died = new double[upper.length];
+    diedTokens = new double[upper.length];
+    diedSquares = new double[upper.length];
+    halfWidths = new double[upper.length];
     adopted = new double[upper.length];
+    ends = new double[upper.length];
     growth = memory > 1 ? memory / (memory - 1) : Double.MAX_EXPONENT;
     Arrays.fill(adopted, 1);
     limit = longest;
@@ -80,11 +99,18 @@ public final class SurvivalEstimator {
    * @param weight requests that it counts as, greater than 0
    */
   public void expect(LengthHistogram lengths, double weight) {
+    ended += ENOUGH;
     for (int i = 0; i < upper.length; i++) {
       double reached = i == 0 ? 1 : lengths.survival(upper[i - 1]);
       double passed = lengths.survival(upper[i]);
       survived[i] += weight * passed * this.weight;
       died[i] += weight * (reached - passed) * this.weight;
+    }
+    for (int i = 0; i < lengths.size(); i++) {
+      int length = Math.min(lengths.length(i), upper[upper.length - 1]);
+      double ending = weight * lengths.probability(i) * this.weight;
+      diedTokens[intervalOf(length)] += ending * length;
+      diedSquares[intervalOf(length)] += ending * length * length;
     }
   }
 
@@ -120,7 +146,12 @@ public final class SurvivalEstimator {
 
   /** A request ended after {@code tokens} tokens, at least 1. */
   public void ended(int tokens) {
-    died[intervalOf(tokens)] += weight;
+    ended++;
+    int interval = intervalOf(tokens);
+    died[interval] += weight;
+    double length = Math.min(tokens, upper[interval]);
+    diedTokens[interval] += weight * length;
+    diedSquares[interval] += weight * length * length;
     weight *= growth;
     if (weight > 1e12) {
       rescale();
@@ -131,6 +162,8 @@ public final class SurvivalEstimator {
     for (int i = 0; i < upper.length; i++) {
       survived[i] /= weight;
       died[i] /= weight;
+      diedTokens[i] /= weight;
+      diedSquares[i] /= weight;
     }
     weight = 1;
   }
@@ -157,6 +190,7 @@ public final class SurvivalEstimator {
     for (int i = 0; i < upper.length; i++) {
       survival *= passing(i);
       adopted[i] = survival;
+      locate(i);
     }
   }
 
@@ -167,7 +201,7 @@ public final class SurvivalEstimator {
       deaths += died[i];
       exposure += width(i) * (survived[i] + died[i] / 2);
     }
-    hazard = exposure > 0 ? deaths / exposure : 0;
+    hazard = ended >= ENOUGH && exposure > 0 ? deaths / exposure : 0;
   }
 
   private double passing(int interval) {
@@ -185,9 +219,37 @@ public final class SurvivalEstimator {
   }
 
   private double within(int tokens, int interval) {
-    double before = interval == 0 ? 1 : adopted[interval - 1];
-    double share = (tokens - start(interval)) / (double) width(interval);
-    return before + (adopted[interval] - before) * share;
+    double before = before(interval);
+    return before + (adopted[interval] - before) * shareEnded(tokens, interval);
+  }
+
+  private double before(int interval) {
+    return interval == 0 ? 1 : adopted[interval - 1];
+  }
+
+  /**
+   * Of those who end in the interval, the share that has not generated more than {@code tokens}.
+   */
+  private double shareEnded(int tokens, int interval) {
+    double half = halfWidths[interval];
+    return Math.clamp((tokens + 1 - ends[interval] + half) / (2 * half + 1), 0, 1);
+  }
+
+  /** Finds mean and width of the lengths at which requests end in an interval. */
+  private void locate(int interval) {
+    double first = start(interval) + 1;
+    double last = upper[interval];
+    double mean = (first + last) / 2;
+    double half = (last - first) / 2;
+    if (died[interval] > 0) {
+      mean = Math.clamp(diedTokens[interval] / died[interval], first, last);
+      double variance = Math.max(0, diedSquares[interval] / died[interval] - mean * mean);
+      // An even distribution of n lengths has the variance (n^2 - 1) / 12.
+      half = (Math.sqrt(12 * variance + 1) - 1) / 2;
+      half = Math.min(half, Math.min(mean - first, last - mean));
+    }
+    ends[interval] = mean;
+    halfWidths[interval] = half;
   }
 
   /**
@@ -222,28 +284,38 @@ public final class SurvivalEstimator {
 
   /** The part of the {@link #mean} that is generated within an interval, tokens. */
   public double mean(int interval) {
-    int width = Math.min(upper[interval], limit) - start(interval);
-    if (width <= 0) {
-      return 0;
+    if (upper[interval] > limit) {
+      return sumToLimit(interval, 0);
     }
-    double before = interval == 0 ? 1 : adopted[interval - 1];
-    double slope = (adopted[interval] - before) / width(interval);
-    return width * before + slope * width * (width - 1.0) / 2;
+    double before = before(interval);
+    return width(interval) * before
+        + (adopted[interval] - before) * (upper[interval] - ends[interval]);
   }
 
   /** {@code E[length^2] = sum over x >= 0 of (2x + 1) P(length > x)}, tokens squared. */
   public double secondMoment() {
     double sum = 0;
-    for (int i = 0; i < upper.length && start(i) < limit; i++) {
-      int start = start(i);
-      int width = Math.min(upper[i], limit) - start;
-      double before = i == 0 ? 1 : adopted[i - 1];
-      double slope = (adopted[i] - before) / width(i);
-      // Of (2 (start + j) + 1)(before + slope j) over j = 0 .. width - 1.
-      double ofJ = width * (width - 1.0) / 2;
-      double ofSquares = ofJ * (2.0 * width - 1) / 3;
-      sum += (2.0 * start + 1) * (width * before + slope * ofJ);
-      sum += 2 * (before * ofJ + slope * ofSquares);
+    for (int i = 0; i < upper.length; i++) {
+      if (upper[i] > limit) {
+        sum += sumToLimit(i, 2);
+        continue;
+      }
+      double start = start(i);
+      double end = upper[i];
+      double spread = 2 * halfWidths[i] + 1;
+      double endsSquared = ends[i] * ends[i] + (spread * spread - 1) / 12;
+      double before = before(i);
+      sum += before * (end * end - start * start);
+      sum += (adopted[i] - before) * (end * end - endsSquared);
+    }
+    return sum;
+  }
+
+  /** The sum of {@code (slope x + 1) P(length > x)} over an interval that the limit cuts. */
+  private double sumToLimit(int interval, int slope) {
+    double sum = 0;
+    for (int x = start(interval); x < limit; x++) {
+      sum += (slope * (double) x + 1) * within(x, interval);
     }
     return sum;
   }

@@ -219,7 +219,7 @@ class WeirSchedulerTest {
 
   @Test
   void inASmallPoolTheYoungestIsEvictedRatherThanManyStall() {
-    Workload workload = new Workload(1, LengthHistogram.of(4), LengthHistogram.of(60));
+    Workload workload = new Workload(1, LengthHistogram.of(4), LengthHistogram.of(40));
     Map<String, String> options = Map.of("estimates", "frozen");
     Map<String, String> patient = Map.of("estimates", "frozen", "few", "0");
     KvCapacity memory = new KvCapacity(50, 4, 0);
