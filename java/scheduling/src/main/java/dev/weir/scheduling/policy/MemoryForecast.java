@@ -11,13 +11,18 @@ import java.util.Arrays;
  * <p>A resident with prompt {@code p} that has generated {@code a} tokens is still there after
  * {@code h} more with probability {@code S(a + h) / S(a)}, and then holds {@code p + a + h} tokens,
  * and half a block more on average. Lengths are independent, so means, variances and covariances
- * add up, and with many residents the sum is close to normal.
+ * add up, and with many residents the sum is close to normal. A horizon stands for the iterations
+ * up to the next one: who reaches it is counted with the tokens that it holds halfway to the next.
+ *
+ * <p>Those who are in the same interval of the {@link SurvivalEstimator} share their probabilities,
+ * so the sums go over intervals, of which there are fewer than residents; only a request whose own
+ * limit is shorter than the longest goes into them by itself.
  *
  * <p>Nothing is allocated after construction.
  */
 final class MemoryForecast {
-  /** Each horizon is a seventh further than the one before, so a peak is missed by little. */
-  private static final double SPACING = 8 / 7.0;
+  /** Each horizon is a twelfth further than the one before, so a peak is missed by little. */
+  private static final double SPACING = 13 / 12.0;
 
   /** A horizon that fewer than this reach is left out. */
   private static final double NOBODY = 1e-4;
@@ -28,7 +33,9 @@ final class MemoryForecast {
   /** Deviations beyond which an overflow is not worth reckoning with. */
   private static final double FAR = 5;
 
+  /** The last one only stands behind the last that is used. */
   private final int[] horizons;
+
   private final double[] mean;
   private final double[] variance;
 
@@ -46,6 +53,15 @@ final class MemoryForecast {
 
   private final double rounding;
 
+  /** By interval: how many, and the sums of the powers of the tokens that they hold now. */
+  private final double[] members;
+
+  private final double[] tokens;
+  private final double[] squares;
+  private final double[] cubes;
+
+  private int longest;
+
   /** Number of horizons that are looked at. */
   private int used;
 
@@ -58,12 +74,17 @@ final class MemoryForecast {
     for (int h = 1; h < longest; h = after(h)) {
       count++;
     }
-    horizons = new int[count];
+    horizons = new int[count + 1];
     int horizon = 1;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i <= count; i++) {
       horizons[i] = horizon;
       horizon = after(horizon);
     }
+    this.longest = longest;
+    members = new double[intervals];
+    tokens = new double[intervals];
+    squares = new double[intervals];
+    cubes = new double[intervals];
     mean = new double[count];
     variance = new double[count];
     skew = new double[count];
@@ -77,11 +98,16 @@ final class MemoryForecast {
     return Math.max(horizon + 1, (int) Math.min(Integer.MAX_VALUE, horizon * SPACING));
   }
 
-  /** Takes over the estimates that were last adopted. */
-  void use(SurvivalEstimator survival) {
-    int stride = horizons.length + 1;
+  /**
+   * Takes over the estimates that were last adopted.
+   *
+   * @param longest the limit of the estimator, tokens
+   */
+  void use(SurvivalEstimator survival, int longest) {
+    this.longest = longest;
+    int stride = horizons.length;
     int reached = 0;
-    for (int h = 0; h < horizons.length; h++) {
+    for (int h = 0; h < horizons.length - 1; h++) {
       survival.conditional(horizons[h], lives, h, stride);
       for (int i = 0; i < survival.intervals() && reached < h; i++) {
         if (lives[i * stride + h] > NOBODY) {
@@ -94,6 +120,10 @@ final class MemoryForecast {
 
   /** Starts anew with no residents. */
   void clear() {
+    Arrays.fill(members, 0);
+    Arrays.fill(tokens, 0);
+    Arrays.fill(squares, 0);
+    Arrays.fill(cubes, 0);
     Arrays.fill(mean, 0);
     Arrays.fill(variance, 0);
     Arrays.fill(skew, 0);
@@ -102,51 +132,63 @@ final class MemoryForecast {
   }
 
   /**
-   * Adds a resident.
+   * Adds a resident; it counts after {@link #sum}.
    *
    * @param interval of the estimator, in which {@code generated} lies
-   * @param left the most tokens that it may still generate
+   * @param max the most tokens that it may generate
    */
-  void add(int interval, int prompt, int generated, int left) {
-    accumulate(interval, prompt + generated + rounding, left, 1);
-  }
-
-  /** Takes out again what {@link #add} put in. */
-  void remove(int interval, int prompt, int generated, int left) {
-    accumulate(interval, prompt + generated + rounding, left, -1);
-  }
-
-  private void accumulate(int interval, double tokensNow, int left, double sign) {
-    int end = used;
-    while (end > 0 && horizons[end - 1] >= left) {
-      end--;
-    }
-    if (end == 0) {
+  void add(int interval, int prompt, int generated, int max) {
+    if (max < longest) {
+      include(interval, prompt, generated, max);
       return;
     }
-    int row = interval * (horizons.length + 1);
-    int last = end - 1;
-    for (int h = 0; h < last; h++) {
-      double tokens = tokensNow + horizons[h];
-      double live = lives[row + h];
-      double expected = sign * live * tokens;
-      double spread = expected * (1 - live) * tokens;
-      mean[h] += expected;
-      variance[h] += spread;
-      skew[h] += spread * (1 - 2 * live) * tokens;
-      most[h] += sign * tokens;
-      covariance[h] +=
-          sign * lives[row + h + 1] * (1 - live) * tokens * (tokensNow + horizons[h + 1]);
+    double now = prompt + generated + rounding;
+    members[interval]++;
+    tokens[interval] += now;
+    squares[interval] += now * now;
+    cubes[interval] += now * now * now;
+  }
+
+  /** All residents have been added. */
+  void sum() {
+    for (int i = 0; i < members.length; i++) {
+      if (members[i] > 0) {
+        accumulate(i, used, members[i], tokens[i], squares[i], cubes[i]);
+      }
     }
-    // Its last token comes between two horizons: the one before counts for both.
-    double tokens = tokensNow + (end < used ? left - 1 : horizons[last]);
-    double live = lives[row + last];
-    double expected = sign * live * tokens;
-    double spread = expected * (1 - live) * tokens;
-    mean[last] += expected;
-    variance[last] += spread;
-    skew[last] += spread * (1 - 2 * live) * tokens;
-    most[last] += sign * tokens;
+  }
+
+  /** Adds one more after {@link #sum}. */
+  void include(int interval, int prompt, int generated, int max) {
+    double now = prompt + generated + rounding;
+    int end = used;
+    while (end > 0 && horizons[end - 1] >= max - generated) {
+      end--;
+    }
+    accumulate(interval, end, 1, now, now * now, now * now * now);
+  }
+
+  /**
+   * @param end horizons that can be reached
+   * @param n how many
+   * @param t1 sum of their tokens now; t2 and t3 of the squares and cubes
+   */
+  private void accumulate(int interval, int end, double n, double t1, double t2, double t3) {
+    int row = interval * horizons.length;
+    for (int h = 0; h < end; h++) {
+      double ahead = horizons[h];
+      double live = lives[row + h];
+      double dead = 1 - live;
+      double first = t1 + n * ahead;
+      double second = t2 + ahead * (2 * t1 + n * ahead);
+      double third = t3 + ahead * (3 * t2 + ahead * (3 * t1 + n * ahead));
+      mean[h] += live * first;
+      variance[h] += live * dead * second;
+      skew[h] += live * dead * (1 - 2 * live) * third;
+      most[h] += first;
+      double next = horizons[h + 1];
+      covariance[h] += lives[row + h + 1] * dead * (t2 + (ahead + next) * t1 + n * ahead * next);
+    }
   }
 
   private double deviation(int h) {

