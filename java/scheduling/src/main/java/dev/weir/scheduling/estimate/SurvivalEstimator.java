@@ -37,7 +37,7 @@ public final class SurvivalEstimator {
   private static final double DOUBT = 1;
 
   /** Ended requests from which on an unseen tail is no more taken to be long. */
-  static final int ENOUGH = 200;
+  public static final int ENOUGH = 200;
 
   private final int[] upper;
   private final double[] survived;

@@ -57,8 +57,7 @@ import java.util.function.ObjDoubleConsumer;
  * <p>The oldest request that has not ended always advances in the end: it is admitted first, takes
  * blocks first, and can evict all others; and while anybody stalls, nobody is admitted. With
  * lengths that nobody has seen and no declared distribution, everybody is expected to generate its
- * declared maximum, which is safe and slow until the first requests have ended. In a pool that is
- * small by that reckoning it is not safe: who stays longer than 64 iterations may be evicted.
+ * declared maximum, which is safe and slow until the first requests have ended.
  */
 final class WeirScheduler implements Scheduler {
   /**
@@ -156,6 +155,7 @@ final class WeirScheduler implements Scheduler {
   /** Requests that run in equilibrium of a full pool. */
   private double running = Double.POSITIVE_INFINITY;
 
+  private final boolean declared;
   private long departures;
   private int departuresSinceRefresh;
 
@@ -183,6 +183,7 @@ final class WeirScheduler implements Scheduler {
     this.memory = config.memory();
     this.cost = config.cost();
     this.settings = settings;
+    declared = config.workload().isPresent();
     residents = new Node[config.limits().maxSequences()];
     int longest = (int) Math.min(memory.tokens(), Integer.MAX_VALUE / 2);
     survival = new SurvivalEstimator(longest, settings.memory());
@@ -546,8 +547,9 @@ final class WeirScheduler implements Scheduler {
     return pacer.allows(1) ? HoldReason.THRESHOLD : HoldReason.PACING;
   }
 
+  /** Not before lengths are known: until then a pool looks smaller than it is. */
   private boolean few() {
-    return settings.few() > 0 && running < settings.few();
+    return running < settings.few() && (declared || departures >= SurvivalEstimator.ENOUGH);
   }
 
   private boolean fits() {
