@@ -226,6 +226,7 @@ final class SimulateCommand implements Callable<Integer> {
               + " one scheduler, not "
               + schedulers.names());
     }
+    checkFiles(check, singles);
     block.check(check);
     check.within("--blocks", blocks, 1, block.mostBlocks());
     preemption.check(check, block.swapBlocks());
@@ -237,6 +238,24 @@ final class SimulateCommand implements Callable<Integer> {
       check.atLeast("--max-output-tokens", maxOutputTokens, 1);
     }
     workload.check(check);
+  }
+
+  /** Nobody wants a trace to be overwritten while it is read. */
+  private void checkFiles(OptionCheck check, Map<String, Path> singles) {
+    Map<String, Path> files = new LinkedHashMap<>(singles);
+    workload.file().ifPresent(file -> files.put("--trace", file));
+    files.put("--batches", batches);
+    files.put("--out", out);
+    files.put("--html", html);
+    files.values().removeIf(Objects::isNull);
+    Map<Path, String> options = new LinkedHashMap<>();
+    files.forEach(
+        (option, file) -> {
+          String other = options.putIfAbsent(file.toAbsolutePath().normalize(), option);
+          if (other != null) {
+            throw check.refused(other + " and " + option + " are the same file, " + file);
+          }
+        });
   }
 
   private IterationTime iterationTime() throws IOException {

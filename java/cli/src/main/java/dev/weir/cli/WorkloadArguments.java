@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Iterator;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
@@ -152,6 +153,11 @@ final class WorkloadArguments {
             && process == null
             && promptTokens == null
             && outputTokens == null);
+  }
+
+  /** The trace, if it is a file. */
+  Optional<Path> file() {
+    return trace == null || bundled() ? Optional.empty() : Optional.of(Path.of(trace));
   }
 
   private boolean synthetic() {

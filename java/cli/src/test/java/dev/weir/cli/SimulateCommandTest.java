@@ -205,6 +205,21 @@ class SimulateCommandTest {
     assertThat(Files.readString(page)).contains("\"0 of 3 requests served in virtual time");
   }
 
+  @Test
+  void noFileIsReadAndWrittenAtTheSameTime() throws Exception {
+    String batches = "batch\nD3x512\n";
+    Path file = Files.writeString(folder.resolve("b.csv"), batches);
+    CommandRun run = simulate("--batches", file.toString(), "--out", folder + "/./b.csv");
+    assertThat(run.status()).isEqualTo(2);
+    assertThat(run.err()).contains("--batches and --out are the same file");
+    run =
+        simulate(
+            "--trace", file.toString(), "--scheduler", "fcfs", "--requests-out", file.toString());
+    assertThat(run.status()).isEqualTo(2);
+    assertThat(run.err()).contains("--requests-out and --trace are the same file");
+    assertThat(file).hasContent(batches);
+  }
+
   private static final String[] SCARCE = {
     "--requests", "150",
     "--arrivals", "poisson:30",
