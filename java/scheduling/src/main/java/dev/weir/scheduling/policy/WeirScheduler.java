@@ -114,6 +114,9 @@ final class WeirScheduler implements Scheduler {
   /** Survival probability by which the estimates must move to be adopted. */
   private static final double REFRESH_TOLERANCE = 0.005;
 
+  /** Share of itself by which the mean prompt must move for the estimates to be adopted. */
+  private static final double PROMPT_TOLERANCE = 0.1;
+
   /**
    * Share of the requests that run in equilibrium of a full pool. So many may be saved up by the
    * pace, if that is more than the burst, and no more than that enter at a time.
@@ -148,6 +151,10 @@ final class WeirScheduler implements Scheduler {
 
   private double promptMean;
   private double promptWeight;
+
+  /** The mean when the estimates were last adopted. */
+  private double adoptedPromptMean;
+
   private int longestOutput;
   private double work;
   private double cohort = 1;
@@ -262,7 +269,12 @@ final class WeirScheduler implements Scheduler {
     }
   }
 
+  private boolean promptsMoved() {
+    return Math.abs(promptMean - adoptedPromptMean) > PROMPT_TOLERANCE * adoptedPromptMean;
+  }
+
   private void adopt() {
+    adoptedPromptMean = promptMean;
     survival.limit(longestOutput);
     survival.adopt();
     forecast.use(survival, longestOutput);
@@ -289,7 +301,7 @@ final class WeirScheduler implements Scheduler {
     if (settings.online()) {
       if (departuresSinceRefresh > REFRESH_SHARE * Math.min(departures, settings.memory())) {
         departuresSinceRefresh = 0;
-        if (survival.moved() > REFRESH_TOLERANCE) {
+        if (survival.moved() > REFRESH_TOLERANCE || promptsMoved()) {
           adopt();
         }
       }

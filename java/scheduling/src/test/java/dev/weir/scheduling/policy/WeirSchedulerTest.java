@@ -293,6 +293,24 @@ class WeirSchedulerTest {
   }
 
   @Test
+  void learnsThatPromptsAreLongerThanBefore() {
+    Stepper s = stepper("weir", new KvCapacity(5000, 1, 0), Optional.empty(), Map.of());
+    double[] rates = new double[2];
+    for (int k = 0; k < 2; k++) {
+      // The outputs stay the same, so that nothing else moves.
+      for (int i = 0; i < 4000; i++) {
+        Request request = s.arrive(k == 0 ? 10 : 400, 2);
+        s.run(2);
+        s.end(request);
+      }
+      rates[k] = s.gauges().get("sustainable_rate");
+    }
+    // W is 3 times the mean prompt, which remembers 2,000, and (4 + 2) / 2.
+    double prompt = 400 - 390 * Math.exp(-2);
+    assertThat(rates[0] / rates[1]).isCloseTo((prompt + 1) / 11, within(5.0));
+  }
+
+  @Test
   void frozenEstimatesNeedADeclaration() {
     for (String name : List.of("weir", "headroom")) {
       assertThatIllegalArgumentException()
