@@ -16,7 +16,7 @@ import java.util.Arrays;
  *
  * <p>Those who are in the same interval of the {@link SurvivalEstimator} share their probabilities,
  * so the sums go over intervals, of which there are fewer than residents; only a request whose own
- * limit is shorter than the longest goes into them by itself.
+ * limit may cut it short goes into them by itself.
  *
  * <p>Nothing is allocated after construction.
  */
@@ -138,7 +138,7 @@ final class MemoryForecast {
    * @param max the most tokens that it may generate
    */
   void add(int interval, int prompt, int generated, int max) {
-    if (max < longest) {
+    if (max < longest && mayReach(interval, max - generated)) {
       include(interval, prompt, generated, max);
       return;
     }
@@ -147,6 +147,18 @@ final class MemoryForecast {
     tokens[interval] += now;
     squares[interval] += now * now;
     cubes[interval] += now * now * now;
+  }
+
+  /** Whether anybody in the interval is expected to generate so many more if its limit lets it. */
+  private boolean mayReach(int interval, int left) {
+    int end = horizonsBefore(left);
+    return end < used && lives[interval * horizons.length + end] > NOBODY;
+  }
+
+  /** How many of the horizons that are looked at are nearer than that. */
+  private int horizonsBefore(int iterations) {
+    int index = Arrays.binarySearch(horizons, 0, used, iterations);
+    return index >= 0 ? index : -index - 1;
   }
 
   /** All residents have been added. */
@@ -161,10 +173,7 @@ final class MemoryForecast {
   /** Adds one more after {@link #sum}. */
   void include(int interval, int prompt, int generated, int max) {
     double now = prompt + generated + rounding;
-    int end = used;
-    while (end > 0 && horizons[end - 1] >= max - generated) {
-      end--;
-    }
+    int end = horizonsBefore(max - generated);
     accumulate(interval, end, 1, now, now * now, now * now * now);
   }
 

@@ -177,4 +177,28 @@ class MemoryForecastTest {
     grouped.clear();
     assertThat(grouped.peak()).isZero();
   }
+
+  @Test
+  void ownLimitsCountWhereTheyMayCutSomebodyShort() {
+    // Nobody generates more than 200 tokens: 50 and 120 may be cut short, 250 is not.
+    SurvivalEstimator survival = uniform();
+    for (int max : new int[] {50, 120, 250, LONGEST}) {
+      MemoryForecast together = forecast(survival, 1);
+      MemoryForecast oneByOne = forecast(survival, 1);
+      for (int i = 0; i < 30; i++) {
+        int interval = i % 20;
+        int generated = survival.end(interval);
+        together.add(interval, 5 + i, generated, max);
+        oneByOne.include(interval, 5 + i, generated, max);
+      }
+      together.sum();
+      double peak = oneByOne.peak();
+      assertThat(together.peak()).as("max %d", max).isCloseTo(peak, within(1e-3 * peak));
+      for (double capacity : new double[] {0.9 * peak, 1.05 * peak, 1.2 * peak}) {
+        assertThat(together.overflowProbability(capacity))
+            .as("max %d", max)
+            .isCloseTo(oneByOne.overflowProbability(capacity), within(1e-3));
+      }
+    }
+  }
 }
