@@ -128,9 +128,11 @@ final class ExperimentCommand implements Callable<Integer> {
     check.within("--threads", workers, 1, 1024);
     ExperimentData data = data();
     List<Fact> facts = facts(data, repetitions, length);
+    Path page = html == null ? out.resolve("report.html") : html;
     List<ExperimentResult> results = new ArrayList<>();
     try {
       Files.createDirectories(out);
+      checkWritable(page);
       for (Experiment experiment : experiments) {
         ExperimentResult result = run(experiment, data, repetitions, length, workers);
         results.add(result);
@@ -139,9 +141,7 @@ final class ExperimentCommand implements Callable<Integer> {
         ExperimentCsv.write(out, result);
       }
       ExperimentCsv.writeGoals(out.resolve("goals.csv"), results);
-      Path page = html == null ? out.resolve("report.html") : html;
-      Files.createDirectories(page.toAbsolutePath().getParent());
-      Files.writeString(page, ExperimentPage.render(results, facts));
+      HtmlFile.write(page, ExperimentPage.render(results, facts));
       if (results.size() > 1) {
         summary(writer, results);
       }
@@ -153,6 +153,18 @@ final class ExperimentCommand implements Callable<Integer> {
       throw new CliException("cannot write the results: " + e, e);
     }
     return 0;
+  }
+
+  /** Said at once, not after all simulations. */
+  private static void checkWritable(Path page) throws IOException, CliException {
+    if (Files.isDirectory(page)) {
+      throw new CliException("cannot write " + page + ": it is a folder");
+    }
+    Path folder = page.toAbsolutePath().getParent();
+    Files.createDirectories(folder);
+    if (!Files.isWritable(Files.exists(page) ? page : folder)) {
+      throw new CliException("cannot write " + page + ": no permission");
+    }
   }
 
   private static void list(PrintWriter writer) {

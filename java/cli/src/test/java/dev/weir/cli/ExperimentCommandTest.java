@@ -85,6 +85,21 @@ class ExperimentCommandTest {
         CommandRun.of(
             "experiment", "stability", "--lmsys", folder.resolve("nowhere.csv").toString());
     assertThat(missing.status()).isEqualTo(1);
+    for (String page : new String[] {"/", folder.toString()}) {
+      CommandRun unwritable =
+          CommandRun.of(
+              "experiment",
+              "stability",
+              "--lmsys",
+              lengths().toString(),
+              "--out",
+              folder.resolve("out").toString(),
+              "--html",
+              page);
+      assertThat(unwritable.status()).isEqualTo(1);
+      assertThat(unwritable.err()).contains("cannot write " + page + ": it is a folder");
+      assertThat(unwritable.out()).isEmpty();
+    }
     assertThat(missing.err()).contains("nowhere.csv");
   }
 }

@@ -1,8 +1,8 @@
 package dev.weir.simulation.experiment;
 
 /**
- * How a series repeats itself: the lag at which it is most like itself, after the first lag at
- * which it is not.
+ * How a series repeats itself: the shortest lag at which it is about as much like itself as at any,
+ * after the first lag at which it is not like itself. Multiples of a period are no other periods.
  *
  * @param lag in samples; 0 if there is none
  * @param strength correlation at that lag, at most 1

@@ -59,14 +59,14 @@ final class LimitCycleExperiment implements Experiment {
           IntStream.range(0, series.slices()).mapToDouble(series::requests).toArray());
     }
 
-    /** Seconds after which the number of running requests repeats itself; NaN if it is steady. */
-    double periodSeconds() {
-      return swing() < STEADY ? Double.NaN : cycle().lag() * series.sliceSeconds();
+    /** Whether the number of running requests repeats itself. */
+    boolean repeats() {
+      return swing() >= STEADY && cycle().lag() > 0;
     }
 
-    /** How well it repeats itself then. */
-    double repetition() {
-      return swing() < STEADY ? Double.NaN : cycle().strength();
+    /** Seconds after which it does. */
+    double periodSeconds() {
+      return cycle().lag() * series.sliceSeconds();
     }
 
     /** Standard deviation of the number of running requests over its mean. */
@@ -87,6 +87,11 @@ final class LimitCycleExperiment implements Experiment {
       return Estimate.of(runs, Run::throughput);
     }
 
+    /** Those that have a period; the others would make its mean meaningless. */
+    List<Run> repeating() {
+      return runs.stream().filter(Run::repeats).toList();
+    }
+
     Estimate recomputed() {
       return Estimate.of(runs, run -> 100 * run.metrics().recomputedShare());
     }
@@ -99,8 +104,8 @@ final class LimitCycleExperiment implements Experiment {
 
   @Override
   public String description() {
-    return "Requests that are all the same, above the limit: who falls into a cycle of evictions,"
-        + " and what it costs.";
+    return "requests that are all the same, above the limit: who falls into a cycle of evictions,"
+        + " and what it costs";
   }
 
   @Override
@@ -282,6 +287,7 @@ final class LimitCycleExperiment implements Experiment {
             .column("recomputed", "%")
             .column("KV use", "%")
             .column("swing of running requests", "%")
+            .column("seeds with a period")
             .column("period", "s")
             .column("correlation there");
     for (Outcome each : outcomes) {
@@ -295,8 +301,9 @@ final class LimitCycleExperiment implements Experiment {
           each.recomputed(),
           Estimate.of(each.runs(), run -> 100 * run.metrics().kvMean()),
           Estimate.of(each.runs(), run -> 100 * run.swing()),
-          Estimate.of(each.runs(), Run::periodSeconds),
-          Estimate.of(each.runs(), Run::repetition));
+          each.repeating().size(),
+          Estimate.of(each.repeating(), Run::periodSeconds),
+          Estimate.of(each.repeating(), run -> run.cycle().strength()));
     }
     return table.build();
   }

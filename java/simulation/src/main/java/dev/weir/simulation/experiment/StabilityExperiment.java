@@ -107,8 +107,8 @@ final class StabilityExperiment implements Experiment {
 
   @Override
   public String description() {
-    return "Sweeps the arrival rate through the fluid limit: largest stable rate, throughput in"
-        + " overload, evictions and latency of every policy.";
+    return "sweeps the arrival rate through the fluid limit: largest stable rate, throughput in"
+        + " overload, evictions and latency of every policy";
   }
 
   @Override
@@ -560,22 +560,6 @@ final class StabilityExperiment implements Experiment {
           List.of(new Marker(Orientation.VERTICAL, at.fluidRate(), "fluid mu")));
     }
 
-    private record Worst(Estimate figure, String where) {
-      static final Worst NONE = new Worst(Estimate.exactly(Double.NaN), "not measured");
-    }
-
-    private static Worst least(List<Worst> all) {
-      return all.stream()
-          .min(Comparator.comparingDouble(each -> each.figure().mean()))
-          .orElse(Worst.NONE);
-    }
-
-    private static Worst most(List<Worst> all) {
-      return all.stream()
-          .max(Comparator.comparingDouble(each -> each.figure().mean()))
-          .orElse(Worst.NONE);
-    }
-
     private static Estimate percent(Estimate ratio) {
       return new Estimate(100 * ratio.mean(), 100 * ratio.halfWidth(), ratio.count());
     }
@@ -675,7 +659,7 @@ final class StabilityExperiment implements Experiment {
             at.setup().memory().blocks(),
             at.region().bound().toString(),
             overloadShare(at).orElse(Worst.NONE).figure(),
-            most(recomputed(at)).figure(),
+            Worst.most(recomputed(at)).figure(),
             stableRatio(at, Contenders.WEIR).figure(),
             cappedThroughput(at).figure(),
             cappedTtft(at).figure(),
@@ -693,9 +677,12 @@ final class StabilityExperiment implements Experiment {
       double[] ratios =
           IntStream.range(0, context.seeds())
               .mapToDouble(
-                  seed ->
-                      weir.get().curves().get(seed).largestStable()
-                          / fcfs.get().curves().get(seed).largestStable())
+                  seed -> {
+                    double other = fcfs.get().curves().get(seed).largestStable();
+                    return other == 0
+                        ? Double.NaN
+                        : weir.get().curves().get(seed).largestStable() / other;
+                  })
               .toArray();
       return new Worst(Estimate.of(ratios), clairvoyantPart(at, label));
     }
@@ -720,7 +707,7 @@ final class StabilityExperiment implements Experiment {
               "weir: recomputed tokens over useful ones, worst load of the memory-bound cases",
               Goal.Bound.AT_MOST,
               GOAL_RECOMPUTED,
-              bound.stream().map(at -> most(recomputed(at))).toList()),
+              bound.stream().map(at -> Worst.most(recomputed(at))).toList()),
           stableGoal(lmsys),
           stableGoal(lmsys + LINEAR),
           worstGoal(
@@ -741,24 +728,25 @@ final class StabilityExperiment implements Experiment {
     }
 
     private Worst cappedThroughput(StabilityCase at) {
-      return least(
+      return Worst.least(
           against(
               at, Contenders.CAPPED_FCFS, Double.MAX_VALUE, Metrics::windowOutputTokensPerSecond));
     }
 
     private Worst cappedTtft(StabilityCase at) {
-      return most(against(at, Contenders.CAPPED_FCFS, Double.MAX_VALUE, StabilityReport::ttft));
+      return Worst.most(
+          against(at, Contenders.CAPPED_FCFS, Double.MAX_VALUE, StabilityReport::ttft));
     }
 
     private Worst lowLoadTtft(StabilityCase at) {
-      return most(against(at, Contenders.FCFS, LOW_LOAD, StabilityReport::ttft));
+      return Worst.most(against(at, Contenders.FCFS, LOW_LOAD, StabilityReport::ttft));
     }
 
     /** The worst case decides; the note says which it is, and how many reach the target. */
     private static Goal worstGoal(
         String text, Goal.Bound bound, double target, List<Worst> byCase) {
       boolean atLeast = bound == Goal.Bound.AT_LEAST;
-      Worst worst = atLeast ? least(byCase) : most(byCase);
+      Worst worst = atLeast ? Worst.least(byCase) : Worst.most(byCase);
       long reached =
           byCase.stream()
               .mapToDouble(each -> each.figure().mean())
@@ -799,16 +787,19 @@ final class StabilityExperiment implements Experiment {
               .map(entry -> entry.getKey() + " " + Texts.range(entry.getValue()))
               .collect(Collectors.joining("; ")));
       findings.add(stable.append('.').toString());
+      String recomputing =
+          perPolicy(outcome -> outcome.figure(SWEEP.length - 1, Metrics::recomputedShare).mean())
+              .entrySet()
+              .stream()
+              .filter(entry -> entry.getValue().stream().anyMatch(share -> share > 0))
+              .map(entry -> entry.getKey() + " " + Texts.range(entry.getValue()))
+              .collect(Collectors.joining("; "));
       findings.add(
-          "Recomputed tokens in overload, all cases: "
-              + perPolicy(
-                      outcome -> outcome.figure(SWEEP.length - 1, Metrics::recomputedShare).mean())
-                  .entrySet()
-                  .stream()
-                  .filter(entry -> entry.getValue().stream().anyMatch(share -> share > 0))
-                  .map(entry -> entry.getKey() + " " + Texts.range(entry.getValue()))
-                  .collect(Collectors.joining("; "))
-              + "; none for the others.");
+          recomputing.isEmpty()
+              ? "Nobody recomputes a token in overload."
+              : "Recomputed tokens in overload, all cases: "
+                  + recomputing
+                  + "; none for the others.");
       findings.add(
           "Highest throughput in overload: "
               + cases.stream()

@@ -17,6 +17,11 @@ final class Texts {
     return Double.isFinite(value) ? String.format(Locale.ROOT, "%,." + decimals + "f", value) : "-";
   }
 
+  /** A duration in seconds, or in milliseconds if it is short. */
+  static String seconds(double seconds) {
+    return seconds < 1 ? number(seconds * 1e3, 0) + " ms" : number(seconds, 1) + " s";
+  }
+
   /** A share of 1 as per cent. */
   static String percent(double share) {
     return number(share * 100, 1) + " %";

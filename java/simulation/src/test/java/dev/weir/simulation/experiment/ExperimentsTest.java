@@ -64,6 +64,9 @@ class ExperimentsTest {
     assertThat(result.settings()).extracting(Setting::label).anyMatch(x -> x.contains("SHA-256"));
     assertThat(result.plots()).isNotEmpty();
     assertIdsDiffer(result);
+    for (Table table : result.tables()) {
+      assertThat(table.columns()).extracting(Column::title).doesNotHaveDuplicates();
+    }
   }
 
   private static void assertIdsDiffer(ExperimentResult result) {
