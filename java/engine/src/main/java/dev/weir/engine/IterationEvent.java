@@ -152,6 +152,21 @@ public final class IterationEvent {
     return plan.holdReason(index);
   }
 
+  /** Admissions for which the policy predicted an overflow, see {@link #overflowProbability}. */
+  public int predictionCount() {
+    return plan.predictionCount();
+  }
+
+  /** {@link Generation#id()} of the {@code index}-th of these admissions. */
+  public long predictedRequest(int index) {
+    return plan.predicted(index).id();
+  }
+
+  /** The probability that {@link IterationPlan#predictOverflow} describes. */
+  public double overflowProbability(int index) {
+    return plan.overflowProbability(index);
+  }
+
   /** The policy's own figures, see {@link Scheduler#gauges}. */
   public void schedulerGauges(ObjDoubleConsumer<String> sink) {
     scheduler.gauges(sink);

@@ -423,6 +423,30 @@ class GenerationTest {
   }
 
   @Test
+  void eventsTellTheOverflowProbabilityOfEachAdmission() {
+    EngineOptions options = EngineOptions.builder(TestModel.STORIES).scheduler("weir").build();
+    List<Long> admitted = new CopyOnWriteArrayList<>();
+    List<Double> probabilities = new CopyOnWriteArrayList<>();
+    List<Long> submitted = new ArrayList<>();
+    try (Engine engine = Engine.start(options)) {
+      engine.addListener(
+          event -> {
+            for (int i = 0; i < event.predictionCount(); i++) {
+              admitted.add(event.predictedRequest(i));
+              probabilities.add(event.overflowProbability(i));
+            }
+          });
+      for (int i = 0; i < 3; i++) {
+        Generation generation = engine.submit(once().build());
+        submitted.add(generation.id());
+        generation.await();
+      }
+    }
+    assertThat(admitted).isEqualTo(submitted);
+    assertThat(probabilities).allMatch(p -> p >= 0 && p < 1e-6, "a pool that is nearly empty");
+  }
+
+  @Test
   void statisticsTellWhenTheStepThatRunsBegan() {
     long before = System.nanoTime();
     Generation generation = engine.submit(once().maxTokens(500).ignoreEos(true).build());
