@@ -12,8 +12,10 @@ import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerOptions;
 import dev.weir.scheduling.Schedulers;
 import dev.weir.scheduling.Workload;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -29,9 +31,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * The decision for one iteration with a full batch of decoding requests and a queue behind it: its
- * mean and its tail. The cost must not grow with the queue, and {@code -prof gc} must show no
- * allocation.
+ * The decision for one iteration with a full batch of decoding requests of every age, and a queue
+ * behind it: its mean and its tail. The cost must not grow with the queue, and {@code -prof gc}
+ * must show no allocation.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.SampleTime)
@@ -68,6 +70,7 @@ public class SchedulerBenchmark {
   private IterationPlan plan;
   private double now;
   private int free;
+  private long arrivals;
 
   @Setup(Level.Iteration)
   public void fill() {
@@ -91,12 +94,31 @@ public class SchedulerBenchmark {
                     : SchedulerOptions.none()));
     plan = new IterationPlan(MEMORY, limits, Preemption.RECOMPUTE);
     now = 0;
-    for (int i = 0; i < RUNNING + waiting; i++) {
-      scheduler.arrived(new Request(i, now, PROMPT, LONGEST_OUTPUT, Request.UNKNOWN), now);
-    }
-    // Enough iterations to prefill a full batch; nobody decodes far.
+    arrivals = 0;
+    SplittableRandom random = new SplittableRandom(1);
+    Map<Request, Integer> lengths = new HashMap<>();
     free = Math.toIntExact(MEMORY.blocks());
-    for (int i = 0; i < 16; i++) {
+    // Long enough for residents of every age; the queue stays as long as it is.
+    for (int i = 0; i < 1000; i++) {
+      while (lengths.size() < RUNNING + waiting) {
+        Request request = new Request(arrivals++, now, PROMPT, LONGEST_OUTPUT, Request.UNKNOWN);
+        lengths.put(request, 1 + random.nextInt(LONGEST_OUTPUT));
+        scheduler.arrived(request, now);
+      }
+      decide();
+      plan.commit();
+      free = Math.toIntExact(plan.freeBlocks());
+      for (int k = 0; k < plan.size(); k++) {
+        Request request = plan.request(k);
+        if (request.generatedTokens() >= lengths.get(request)) {
+          lengths.remove(request);
+          free += Math.toIntExact(MEMORY.blocksFor(request.cachedTokens()));
+          request.finish();
+          scheduler.departed(request, now);
+        }
+      }
+    }
+    while (plan.size() < RUNNING) {
       decide();
       plan.commit();
       free = Math.toIntExact(plan.freeBlocks());
