@@ -4,7 +4,6 @@ import dev.weir.scheduling.Scheduler;
 import dev.weir.scheduling.SchedulerConfig;
 import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.SchedulerOptions;
-import java.util.List;
 import java.util.Set;
 
 /**
@@ -32,11 +31,6 @@ public final class HeadroomFactory implements SchedulerFactory {
   public Scheduler create(SchedulerConfig config) {
     SchedulerOptions options = config.options();
     options.rejectUnknown(name(), OPTIONS);
-    boolean online = options.getChoice("estimates", List.of("online", "frozen")).equals("online");
-    if (!online && config.workload().isEmpty()) {
-      throw new IllegalArgumentException(
-          "scheduler option estimates=frozen needs a workload to be declared; there is none");
-    }
     return new WeirScheduler(
         config,
         new WeirScheduler.Settings(
@@ -48,7 +42,7 @@ public final class HeadroomFactory implements SchedulerFactory {
             options.getDouble("growthReserve", 0.02, 0, 1),
             0,
             0,
-            online,
+            WeirFactory.online(config),
             options.getDouble("memory", 2000, 1, 1e9)));
   }
 }

@@ -51,18 +51,13 @@ public final class WeirFactory implements SchedulerFactory {
   @Override
   public String description() {
     return "the default: admission by a forecast of memory, learned while serving; paced, in"
-        + " segments, and younger requests yield before anybody is evicted";
+        + " segments, and younger requests yield to older ones when memory runs out";
   }
 
   @Override
   public Scheduler create(SchedulerConfig config) {
     SchedulerOptions options = config.options();
     options.rejectUnknown(name(), OPTIONS);
-    boolean online = options.getChoice("estimates", List.of("online", "frozen")).equals("online");
-    if (!online && config.workload().isEmpty()) {
-      throw new IllegalArgumentException(
-          "scheduler option estimates=frozen needs a workload to be declared; there is none");
-    }
     return new WeirScheduler(
         config,
         new WeirScheduler.Settings(
@@ -74,7 +69,18 @@ public final class WeirFactory implements SchedulerFactory {
             options.getDouble("growthReserve", 0.02, 0, 1),
             options.getInt("prefillTile", 256, 0, 1 << 20),
             options.getInt("few", 40, 0, 1 << 20),
-            online,
+            online(config),
             options.getDouble("memory", 2000, 1, 1e9)));
+  }
+
+  /** Whether the estimates follow what is seen; otherwise they need something to keep to. */
+  static boolean online(SchedulerConfig config) {
+    boolean online =
+        config.options().getChoice("estimates", List.of("online", "frozen")).equals("online");
+    if (!online && config.workload().isEmpty()) {
+      throw new IllegalArgumentException(
+          "scheduler option estimates=frozen needs a workload to be declared; there is none");
+    }
+    return online;
   }
 }
