@@ -6,10 +6,15 @@
 #include <limits>
 
 // Compiles a function once per instruction set; the loader picks one. Not under sanitizers, whose runtime is
-// not up when the loader picks, and not with clang 14, which cannot.
+// not up when the loader picks, and not with clang 14, which cannot. By levels of the x86-64 ABI, which are
+// sets of features: the name of a processor there would match that model alone. GCC has them since 12.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_UNDEFINED__) && !defined(WEIR_NO_MULTIVERSION)
-#define WEIR_MULTIVERSION __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#if __GNUC__ >= 12
+#define WEIR_MULTIVERSION __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define WEIR_MULTIVERSION __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 #else
 #define WEIR_MULTIVERSION
 #endif
