@@ -8,6 +8,12 @@
 using namespace weir;
 using namespace weir::test;
 
+namespace weir::cpu {
+// portable_sampler.cc
+bool portable_sample_row(const float* logits, int32_t vocabulary_size, const SampleRequest& request,
+                         const SampleResult& result, const SampleScratch& scratch);
+}  // namespace weir::cpu
+
 namespace {
 
 struct Sample {
@@ -78,6 +84,76 @@ constexpr int kDraws = 20000;
 constexpr double kAlarm = 5;
 
 const std::vector<float> kLogits = {1.0f, 2.5f, -1.0f, 2.5f, 0.3f, 2.0f, -4.0f, 1.7f, 0.0f, 2.2f};
+
+// Samples single rows without a backend.
+class RowSampler {
+ public:
+  explicit RowSampler(size_t vocabulary_size)
+      : logits_(vocabulary_size),
+        weights_(vocabulary_size),
+        candidates_(vocabulary_size),
+        seen_((vocabulary_size + 63) / 64) {}
+
+  Sample operator()(const std::vector<float>& logits, const SampleRequest& request,
+                    decltype(cpu::sample_row)* sample_row = cpu::sample_row) {
+    REQUIRE(logits.size() == logits_.size());
+    Sample s;
+    REQUIRE(sample_row(logits.data(), static_cast<int32_t>(logits.size()), request,
+                       {&s.token, &s.logprob, s.top_tokens.data(), s.top_logprobs.data()},
+                       {logits_.data(), weights_.data(), candidates_.data(), seen_.data()}));
+    return s;
+  }
+
+ private:
+  std::vector<float> logits_, weights_;
+  std::vector<int32_t> candidates_;
+  std::vector<uint64_t> seen_;
+};
+
+// Random logits of a vocabulary: flat, as of a model with random weights, or with a few likely tokens.
+std::vector<float> random_logits(size_t vocabulary_size, uint32_t seed, bool peaked) {
+  std::vector<float> logits = random_floats(vocabulary_size, seed, 2);
+  std::mt19937 random(seed);
+  for (int i = 0; peaked && i < 20; i++) {
+    logits[random() % vocabulary_size] = 10 + 0.01f * static_cast<float>(random() % 1000);
+  }
+  return logits;
+}
+
+std::vector<int32_t> by_likelihood(const std::vector<float>& logits) {
+  std::vector<int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+  return order;
+}
+
+// Whether 64-bit arithmetic draws `token`, too, if the random number and top_p may each be off by
+// `tolerance`.
+bool agrees(const std::vector<float>& logits, const SampleRequest& request, int32_t token, double tolerance) {
+  const double uniform = philox_uniform(request.seed, static_cast<uint64_t>(request.position));
+  std::vector<int32_t> kept = by_likelihood(logits);
+  if (request.top_k > 0) kept.resize(std::min(kept.size(), static_cast<size_t>(request.top_k)));
+  const std::vector<double> p = softmax(logits, request.temperature);
+  double total = 0;
+  for (const int32_t i : kept) total += p[i];
+  const bool filtered = request.top_p < 1;
+  double mass = 0;
+  for (size_t size = 1; size <= kept.size(); size++) {
+    const double without = mass;
+    mass += p[kept[size - 1]] / total;
+    if (filtered ? mass < request.top_p - tolerance : size < kept.size()) continue;
+    if (filtered && without >= request.top_p + tolerance) break;
+    std::vector<int32_t> nucleus(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(size));
+    std::sort(nucleus.begin(), nucleus.end());
+    double before = 0;
+    for (const int32_t i : nucleus) {
+      const double after = before + p[i] / total / mass;
+      if (i == token && uniform >= before - tolerance && uniform < after + tolerance) return true;
+      before = after;
+    }
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -240,5 +316,178 @@ TEST_CASE("sampler: temperatures next to zero are greedy, infinite and NaN logit
     request.temperature = 0;
     CHECK(sample(*named.backend, {masked}, {request})[0].token == 3);
     CHECK(not_finite == -1);
+  }
+}
+
+TEST_CASE("sampler: log-probabilities of whole vocabularies are as in 64 bits") {
+  for (const size_t vocabulary : {1023, 32000, 128256}) {
+    CAPTURE(vocabulary);
+    RowSampler sample_one(vocabulary);
+    for (uint32_t seed = 0; seed < 6; seed++) {
+      std::vector<float> logits = random_logits(vocabulary, seed, seed % 2 == 1);
+      for (float& logit : logits) logit = logit * (seed < 2 ? 0.1f : 1) - (seed < 4 ? 0 : 1000);
+      const std::vector<int32_t> order = by_likelihood(logits);
+      double sum = 0;
+      for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - logits[order[0]]);
+      SampleRequest request;
+      request.top_logprobs = 64;
+      const Sample s = sample_one(logits, request);
+      CHECK(s.token == order[0]);
+      CHECK(s.logprob == s.top_logprobs[0]);
+      CHECK(std::fabs(s.logprob + std::log(sum)) <= 1e-5);
+      for (size_t i = 0; i < 64; i++) {
+        CHECK(s.top_tokens[i] == order[i]);
+        const double expected = logits[order[i]] - (logits[order[0]] + std::log(sum));
+        CHECK(std::fabs(s.top_logprobs[i] - expected) <= 1e-5);
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "sampler: draws are those of 64 bits but for random numbers within 1e-6 of the border of two tokens") {
+  struct Filter {
+    float temperature;
+    int32_t top_k;
+    float top_p;
+  };
+  for (const size_t vocabulary : {999, 32000}) {
+    RowSampler sample_one(vocabulary);
+    for (const bool peaked : {false, true}) {
+      for (const Filter& filter : {Filter{1, 0, 1},
+                                   {0.8f, 0, 1},
+                                   {3, 0, 1},
+                                   {0.8f, 40, 1},
+                                   {1, 5000, 1},
+                                   {0.8f, 0, 0.9f},
+                                   {1, 0, 0.1f},
+                                   {1, 0, 0.9999f},
+                                   {20, 0, 0.5f},
+                                   {0.05f, 0, 0.9f},
+                                   {0.8f, 100, 0.95f},
+                                   {1.5f, 700, 0.3f}}) {
+        CAPTURE(peaked);
+        CAPTURE(filter.temperature);
+        CAPTURE(filter.top_k);
+        CAPTURE(filter.top_p);
+        SampleRequest request;
+        request.temperature = filter.temperature;
+        request.top_k = filter.top_k;
+        request.top_p = filter.top_p;
+        for (int64_t position = 0; position < 10; position++) {
+          request.seed = 17;
+          request.position = position;
+          const std::vector<float> logits =
+              random_logits(vocabulary, static_cast<uint32_t>(position), peaked);
+          CHECK(agrees(logits, request, sample_one(logits, request).token, 1e-6));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("sampler: among equal logits the filters keep the smaller ids") {
+  constexpr int32_t kVocabulary = 5000;
+  RowSampler sample_one(kVocabulary);
+  // Levels 0..3, one after another.
+  std::vector<float> levels(kVocabulary);
+  for (int32_t i = 0; i < kVocabulary; i++) levels[i] = static_cast<float>(i % 4);
+  const auto kept = [&](const std::vector<float>& logits, const SampleRequest& given) {
+    SampleRequest request = given;
+    std::vector<bool> drawn(kVocabulary);
+    for (request.position = 0; request.position < 4000; request.position++) {
+      drawn[sample_one(logits, request).token] = true;
+    }
+    std::vector<int32_t> tokens;
+    for (int32_t i = 0; i < kVocabulary; i++) {
+      if (drawn[i]) tokens.push_back(i);
+    }
+    return tokens;
+  };
+  SampleRequest request;
+  request.temperature = 1e20f;  // all equally likely, yet not equal
+  request.top_k = 3;
+  CHECK(kept(levels, request) == std::vector<int32_t>{3, 7, 11});
+  request.top_k = 0;
+  request.top_p = 4.5f / kVocabulary;
+  CHECK(kept(levels, request) == std::vector<int32_t>{3, 7, 11, 15, 19});
+  request.top_k = 1252;
+  request.top_p = 1;
+  const std::vector<int32_t> tokens = kept(levels, request);
+  CHECK(tokens.size() > 1000);
+  for (const int32_t token : tokens) CHECK((token % 4 == 3 || token == 2 || token == 6));
+
+  const std::vector<float> equal(kVocabulary, -3.5f);
+  request.top_k = 4;
+  CHECK(kept(equal, request) == std::vector<int32_t>{0, 1, 2, 3});
+  request.top_k = 0;
+  request.top_p = 2.5f / kVocabulary;
+  CHECK(kept(equal, request) == std::vector<int32_t>{0, 1, 2});
+  request.temperature = 0;
+  request.top_logprobs = 5;
+  CHECK(sample_one(equal, request).top_tokens[4] == 4);
+}
+
+TEST_CASE("sampler: any logits that are not NaN or +infinity can be sampled") {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kHuge = std::numeric_limits<float>::max();
+  constexpr float kTiny = std::numeric_limits<float>::denorm_min();
+  constexpr int32_t kVocabulary = 300;
+  RowSampler sample_one(kVocabulary);
+  std::vector<int32_t> history(kVocabulary);
+  std::iota(history.begin(), history.end(), 0);
+  for (const float unit : {kTiny, 1.0f, 1e8f, kHuge / kVocabulary}) {
+    for (const float offset : {-1.0f, -0.5f, 0.0f}) {
+      std::vector<float> logits(kVocabulary);
+      for (int32_t i = 0; i < kVocabulary; i++) {
+        logits[i] = unit * (static_cast<float>(i) + std::round(offset * kVocabulary));
+      }
+      logits[5] = -kInfinity;
+      logits[6] = -0.0f;
+      const std::vector<int32_t> order = by_likelihood(logits);
+      for (const float temperature : {0.0f, kTiny, 1.0f, kHuge}) {
+        for (const float penalty : {1.0f, kTiny, kHuge}) {
+          for (const int32_t top_k : {0, 1, 150}) {
+            for (const float top_p : {1.0f, 0.5f, kTiny}) {
+              SampleRequest request;
+              request.temperature = temperature;
+              request.repetition_penalty = penalty;
+              request.history = history;
+              request.top_k = top_k;
+              request.top_p = top_p;
+              request.top_logprobs = 64;
+              const Sample s = sample_one(logits, request);
+              CHECK((s.token >= 0 && s.token < kVocabulary));
+              CHECK(s.token != 5);
+              if (penalty == 1 && (temperature == 0 || top_k == 1 || top_p == kTiny))
+                CHECK(s.token == order[0]);
+              CHECK(std::equal(order.begin(), order.begin() + 64, s.top_tokens.begin()));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("sampler: gives the same bits with every instruction set") {
+  // In a small vocabulary the rounding of each exponential shows.
+  for (const size_t vocabulary : {30, 32003}) {
+    RowSampler sample_one(vocabulary);
+    for (uint32_t i = 0; i < (vocabulary == 30 ? 3000u : 200u); i++) {
+      const std::vector<float> logits = random_logits(vocabulary, i, i % 2 == 1);
+      SampleRequest request;
+      request.temperature = i % 5 == 0 ? 0.0f : 0.3f * static_cast<float>(i % 7);
+      request.top_k = i % 4 == 0 ? 50 : 0;
+      request.top_p = i % 3 == 0 ? 0.9f : 1.0f;
+      request.seed = i;
+      request.top_logprobs = 5;
+      const Sample here = sample_one(logits, request);
+      const Sample anywhere = sample_one(logits, request, cpu::portable_sample_row);
+      CHECK(here.token == anywhere.token);
+      CHECK(here.logprob == anywhere.logprob);
+      CHECK(here.top_tokens == anywhere.top_tokens);
+      CHECK(here.top_logprobs == anywhere.top_logprobs);
+    }
   }
 }

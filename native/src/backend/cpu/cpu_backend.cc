@@ -245,18 +245,20 @@ class SamplerScratch {
       : size_(vocabulary_size),
         words_((vocabulary_size + 63) / 64),
         logits_(int64_t{threads} * size_),
+        weights_(int64_t{threads} * size_),
         candidates_(int64_t{threads} * size_),
         seen_(int64_t{threads} * words_) {}
 
   SampleScratch of(int thread) {
-    return {logits_.data() + int64_t{thread} * size_, candidates_.data() + int64_t{thread} * size_,
-            seen_.data() + int64_t{thread} * words_};
+    return {logits_.data() + int64_t{thread} * size_, weights_.data() + int64_t{thread} * size_,
+            candidates_.data() + int64_t{thread} * size_, seen_.data() + int64_t{thread} * words_};
   }
 
  private:
   int64_t size_;
   int64_t words_;
   std::vector<float> logits_;
+  std::vector<float> weights_;
   std::vector<int32_t> candidates_;
   std::vector<uint64_t> seen_;
 };

@@ -48,10 +48,13 @@ void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float
 // Scratch of the sampler for one thread.
 struct SampleScratch {
   float* logits;        // [vocabulary_size]
+  float* weights;       // [vocabulary_size]
   int32_t* candidates;  // [vocabulary_size]
   uint64_t* seen;       // [ceil(vocabulary_size / 64)], all zero between calls
 };
-// False, with nothing written, if the logits hold a NaN or +infinity.
+// False, with nothing written, if the logits hold a NaN or +infinity. Weights are computed in 32 bits: the
+// token is that of exact arithmetic unless the random number, or top_p, is within 1e-6 of where another one
+// begins. The same bits with every instruction set.
 bool sample_row(const float* logits, int32_t vocabulary_size, const SampleRequest& request,
                 const SampleResult& result, const SampleScratch& scratch);
 
