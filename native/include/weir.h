@@ -10,7 +10,8 @@
  *
  * Structs
  *   Every struct begins with `struct_size`, which the caller sets to sizeof(the struct) before the call, for inputs
- *   and for outputs. A size that this library does not know gives WEIR_INVALID_ARGUMENT.
+ *   and for outputs. The size of an older version is taken as well: fields that it lacks are 0 in an input and left out of an
+ *   output. Any other size gives WEIR_INVALID_ARGUMENT.
  *   A zeroed options struct (apart from struct_size) means "the defaults", and a null options pointer means the same;
  *   only weir_cache_options has no default capacity. Fields named `reserved` must be 0.
  *
@@ -41,7 +42,7 @@
 extern "C" {
 #endif
 
-#define WEIR_ABI_VERSION 1000
+#define WEIR_ABI_VERSION 1001
 
 typedef struct weir_device weir_device;
 typedef struct weir_model weir_model;
@@ -104,16 +105,35 @@ WEIR_API weir_status weir_layout_field(int32_t index, weir_field_layout* layout,
 
 typedef int32_t weir_device_kind;
 enum {
-  WEIR_DEVICE_CPU = 0,           /* threaded fp32 operators, GEMMs by oneDNN when it is found */
+  WEIR_DEVICE_CPU = 0,           /* threaded operators in the precision asked for, GEMMs also by oneDNN when it is found */
   WEIR_DEVICE_CPU_REFERENCE = 1, /* plain single-threaded fp32 loops; slow, for comparison */
   WEIR_DEVICE_CUDA = 2
+};
+
+typedef int32_t weir_precision;
+enum {
+  WEIR_PRECISION_DEFAULT = 0, /* CPU: bf16 where the processor has AVX-512 BF16, else fp32 */
+  WEIR_PRECISION_FP32 = 1,    /* weights, activations and KV in 32-bit floats */
+  WEIR_PRECISION_BF16 = 2,    /* weights, inputs of multiplications and KV in bfloat16, sums in 32-bit floats */
+  WEIR_PRECISION_INT8 = 3     /* as bf16, but multiplications by weights in 8-bit integers: weights with a scale for each
+                                 output, activations with a scale for each token, found as they come */
+};
+
+/* weir_device_options.flags, for the CPU backend */
+enum {
+  WEIR_DEVICE_PIN_THREADS = 1,  /* operator threads, and the threads that run steps, each stay on a processor of their own */
+  WEIR_DEVICE_DETERMINISTIC = 2 /* only kernels that add up in a fixed order: the numbers of a sequence do not depend on what
+                                   else is in its batch, on any processor. Slow in fp32 */
 };
 
 typedef struct weir_device_options {
   uint32_t struct_size;
   weir_device_kind kind;
   int32_t ordinal; /* which CUDA device; 0 for the CPU */
-  int32_t threads; /* operator threads of the CPU backend, 1..1024; 0 = the processors the process may use */
+  int32_t threads; /* operator threads of the CPU backend, 1..1024; 0 = as many as the processors that the process may use,
+                      which all devices opened so share: their steps take turns operator by operator */
+  weir_precision precision; /* of models on this device. WEIR_UNSUPPORTED if the processor has no such arithmetic */
+  int32_t flags;
 } weir_device_options;
 
 typedef struct weir_device_info {
@@ -124,7 +144,9 @@ typedef struct weir_device_info {
   int64_t memory_total;     /* bytes */
   int64_t memory_available; /* bytes, at the time of the call */
   char name[128];           /* such as "AMD EPYC 9B14" */
-  char matmul[256];         /* who multiplies matrices: "oneDNN 3.11.0", or why it is not oneDNN */
+  char matmul[256];         /* who multiplies matrices, with the version of oneDNN, or why it is not there */
+  weir_precision precision; /* never WEIR_PRECISION_DEFAULT */
+  int32_t reserved;         /* 0 */
 } weir_device_info;
 
 /* Whether a device of `kind` can be opened here. WEIR_DEVICE_UNAVAILABLE with the reason in `error` when not. */
@@ -180,7 +202,7 @@ typedef struct weir_model_info {
   int32_t reserved;
   int64_t parameters;         /* tied embeddings counted once */
   int64_t weight_bytes;       /* as stored in the files; for random weights as 32-bit floats */
-  int64_t kv_bytes_per_token; /* on the device that holds the model; for weir_model_inspect on the CPU (fp32) */
+  int64_t kv_bytes_per_token; /* on the device that holds the model; for weir_model_inspect on the CPU in fp32 */
 } weir_model_info;
 
 /*

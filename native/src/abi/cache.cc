@@ -46,7 +46,7 @@ weir_status weir_cache_create(weir_model* model, const weir_cache_options* optio
     }
     const std::shared_ptr<ModelObject> owner = models().find(model);
     const ModelConfig& config = owner->model.config();
-    const KvLayout layout = layout_of(config, checked.block_size, owner->device->backend->element_bytes());
+    const KvLayout layout = layout_of(config, checked.block_size, owner->device->backend->element_bytes().kv);
     if (checked.blocks == 0) {
       checked.blocks = std::min(checked.bytes / layout.block_bytes(), kMaxBlocks);
       if (checked.blocks == 0) {

@@ -18,8 +18,7 @@ weir_status weir_device_open(const weir_device_options* options, weir_device** d
 
 weir_status weir_device_describe(weir_device* device, weir_device_info* info, weir_error* error) {
   return guard(error, [&] {
-    weir_device_info& out = sized(info, "info");
-    devices().find(device)->backend->describe(out);
+    fill_output(info, "info", [&](weir_device_info& out) { devices().find(device)->backend->describe(out); });
   });
 }
 

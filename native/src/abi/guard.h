@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <type_traits>
 
 #include "core/error.h"
 #include "weir.h"
@@ -58,11 +59,19 @@ T& required(T* pointer, const char* name) {
   return *pointer;
 }
 
-// A struct that the caller passes, checked for null and for its size.
+// The size of a struct in version 1.0 of the ABI, for those that have grown since.
 template <typename T>
-T& sized(T* pointer, const char* name) {
+constexpr uint32_t kFirstSize = sizeof(T);
+template <>
+inline constexpr uint32_t kFirstSize<weir_device_options> = offsetof(weir_device_options, precision);
+template <>
+inline constexpr uint32_t kFirstSize<weir_device_info> = offsetof(weir_device_info, precision);
+
+// A struct that the caller passes, checked for null and for its size, which may be that of the first version.
+template <typename T>
+T& known_size(T* pointer, const char* name) {
   T& value = required(pointer, name);
-  if (value.struct_size != sizeof(T)) {
+  if (value.struct_size != sizeof(T) && value.struct_size != kFirstSize<std::remove_const_t<T>>) {
     throw invalid_argument(std::string(name) + "->struct_size is " + std::to_string(value.struct_size) +
                            ", must be " + std::to_string(sizeof(T)) +
                            "; the caller was built for another version");
@@ -70,13 +79,30 @@ T& sized(T* pointer, const char* name) {
   return value;
 }
 
+// A struct that has not grown.
+template <typename T>
+T& sized(T* pointer, const char* name) {
+  static_assert(kFirstSize<std::remove_const_t<T>> == sizeof(T));
+  return known_size(pointer, name);
+}
+
 // An options struct, where null means the defaults.
 template <typename T>
 T optional(const T* pointer, const char* name) {
-  if (pointer != nullptr) return sized(pointer, name);
-  T defaults{};
-  defaults.struct_size = sizeof(T);
-  return defaults;
+  T options{};
+  if (pointer != nullptr) std::memcpy(&options, pointer, known_size(pointer, name).struct_size);
+  options.struct_size = sizeof(T);
+  return options;
+}
+
+// Lets `fill` write an output struct and hands over as much of it as the caller's version has.
+template <typename T, typename Fill>
+void fill_output(T* pointer, const char* name, Fill&& fill) {
+  T& out = known_size(pointer, name);
+  T whole{};
+  fill(whole);
+  whole.struct_size = out.struct_size;
+  std::memcpy(&out, &whole, out.struct_size);
 }
 
 inline void check_range(const char* name, int64_t value, int64_t low, int64_t high) {

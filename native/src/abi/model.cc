@@ -70,8 +70,8 @@ weir_status weir_model_describe(weir_model* model, weir_model_info* info, weir_e
   return guard(error, [&] {
     weir_model_info& out = sized(info, "info");
     const std::shared_ptr<ModelObject> object = models().find(model);
-    describe(object->model.config(), object->model.weight_bytes(), object->device->backend->element_bytes(),
-             out);
+    describe(object->model.config(), object->model.weight_bytes(),
+             object->device->backend->element_bytes().kv, out);
   });
 }
 

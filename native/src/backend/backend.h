@@ -29,7 +29,8 @@ class Memory {
   size_t bytes_;
 };
 
-// Activations: [rows][columns], row-major, in the element type that the backend computes with.
+// Activations: [rows][columns], row-major, in the element type that the backend keeps that kind of
+// activations in (ElementBytes).
 struct Activations {
   void* data = nullptr;
   int64_t rows = 0;
@@ -61,6 +62,14 @@ struct WeightSource {
   uint64_t stream = 0;
   float mean = 0;       // random: uniform around this mean
   float deviation = 0;  // random: with this standard deviation
+};
+
+// Bytes of an element of each kind of data.
+struct ElementBytes {
+  int32_t residual = 4;       // what embed gives and add_rms_norm adds to
+  int32_t matmul_input = 4;   // what the norms, attention and silu_multiply give
+  int32_t matmul_output = 4;  // qkv, gate_up, deltas, logits
+  int32_t kv = 4;
 };
 
 // The pool of KV blocks on the device and the swap space on the host.
@@ -126,7 +135,7 @@ class Context {
  public:
   virtual ~Context() = default;
 
-  // out[t] = table[token_ids[t]]
+  // out[t] = table[token_ids[t]]. The table may be a matrix where the backend embeds from matrices.
   virtual void embed(const StepBatch& batch, const Weight& table, Activations out) = 0;
   // out = x / rms(x) * gain, by rows
   virtual void rms_norm(Activations x, const Weight& gain, float epsilon, Activations out) = 0;
@@ -159,8 +168,13 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual void describe(weir_device_info& info) const = 0;
-  // Bytes of one element of activations and KV.
-  virtual int32_t element_bytes() const = 0;
+  virtual ElementBytes element_bytes() const = 0;
+  // Bytes that a weight takes.
+  virtual int64_t matrix_bytes(int64_t rows, int64_t columns) const = 0;
+  virtual int64_t table_bytes(int64_t rows, int64_t columns) const = 0;
+  // Whether embed() takes a matrix as well, so that a head that shares its weights with the embedding is kept
+  // once.
+  virtual bool embeds_from_matrices() const = 0;
   // Bytes that can be allocated now.
   virtual int64_t available_memory() const = 0;
   // Rows that an activation buffer must have so that `rows` rows can pass through every operator.
@@ -168,6 +182,7 @@ class Backend {
 
   // `what` names the use in the message of WEIR_OUT_OF_MEMORY.
   virtual std::unique_ptr<Memory> allocate(int64_t bytes, const char* what) = 0;
+  // Kept in 32-bit floats.
   virtual std::unique_ptr<Weight> make_vector(const WeightSource& source) = 0;
   virtual std::unique_ptr<Weight> make_table(const WeightSource& source) = 0;
   virtual std::unique_ptr<Weight> make_matrix(const WeightSource& source) = 0;

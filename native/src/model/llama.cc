@@ -88,6 +88,22 @@ class Loader {
   uint64_t next_ = 0;
 };
 
+// What the weights take on the device.
+int64_t device_bytes(const Backend& backend, const ModelConfig& config) {
+  const int64_t hidden = config.hidden_size;
+  const int64_t intermediate = config.intermediate_size;
+  const int64_t layer = backend.matrix_bytes(config.query_size() + 2 * config.kv_size(), hidden) +
+                        backend.matrix_bytes(hidden, config.query_size()) +
+                        backend.matrix_bytes(2 * intermediate, hidden) +
+                        backend.matrix_bytes(hidden, intermediate);
+  const int64_t head = backend.matrix_bytes(config.vocabulary_size, hidden);
+  const bool shared = config.tied_embeddings && backend.embeds_from_matrices();
+  const int64_t embedding = shared ? 0 : backend.table_bytes(config.vocabulary_size, hidden);
+  // The rotations exist twice for a moment.
+  const int64_t rotations = 2 * int64_t{config.context_length} * config.head_size * 4;
+  return config.layers * layer + head + embedding + rotations;
+}
+
 }  // namespace
 
 ModelConfig read_limited_config(const std::filesystem::path& directory, const weir_model_options& options) {
@@ -106,19 +122,19 @@ ModelConfig read_limited_config(const std::filesystem::path& directory, const we
 
 Workspace::Workspace(Backend& backend, const ModelConfig& config, int32_t max_tokens, int32_t max_samples)
     : vocabulary_(config.vocabulary_size) {
-  const auto make = [&](int64_t rows, int64_t columns) {
-    return backend.allocate(backend.padded_rows(rows) * columns * backend.element_bytes(),
-                            "the workspace of a step");
+  const ElementBytes bytes = backend.element_bytes();
+  const auto make = [&](int64_t rows, int64_t columns, int32_t element_bytes) {
+    return backend.allocate(backend.padded_rows(rows) * columns * element_bytes, "the workspace of a step");
   };
-  residual_ = make(max_tokens, config.hidden_size);
-  normed_ = make(max_tokens, config.hidden_size);
-  delta_ = make(max_tokens, config.hidden_size);
-  qkv_ = make(max_tokens, config.query_size() + 2 * config.kv_size());
-  attended_ = make(max_tokens, config.query_size());
-  gate_up_ = make(max_tokens, 2 * int64_t{config.intermediate_size});
-  activated_ = make(max_tokens, config.intermediate_size);
-  sampled_ = make(max_samples, config.hidden_size);
-  logits_ = make(max_samples, config.vocabulary_size);
+  residual_ = make(max_tokens, config.hidden_size, bytes.residual);
+  normed_ = make(max_tokens, config.hidden_size, bytes.matmul_input);
+  delta_ = make(max_tokens, config.hidden_size, bytes.matmul_output);
+  qkv_ = make(max_tokens, config.query_size() + 2 * config.kv_size(), bytes.matmul_output);
+  attended_ = make(max_tokens, config.query_size(), bytes.matmul_input);
+  gate_up_ = make(max_tokens, 2 * int64_t{config.intermediate_size}, bytes.matmul_output);
+  activated_ = make(max_tokens, config.intermediate_size, bytes.matmul_input);
+  sampled_ = make(max_samples, config.hidden_size, bytes.matmul_input);
+  logits_ = make(max_samples, config.vocabulary_size, bytes.matmul_output);
 }
 
 LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
@@ -126,14 +142,7 @@ LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
     : config_(read_limited_config(directory, options)) {
   Loader loader(config_, directory, options);
   weight_bytes_ = loader.total();
-  // Beside the weights: a tied head is packed apart from the embedding, the rotations exist twice for a
-  // moment, and a matrix exists plain and packed while it is packed.
-  const int64_t widest = std::max<int64_t>(config_.vocabulary_size, 2 * int64_t{config_.intermediate_size});
-  const int64_t elements =
-      config_.parameters() +
-      (config_.tied_embeddings ? int64_t{config_.vocabulary_size} * config_.hidden_size : 0) +
-      2 * int64_t{config_.context_length} * config_.head_size + widest * config_.hidden_size;
-  const int64_t bytes = elements * backend.element_bytes();
+  const int64_t bytes = device_bytes(backend, config_);
   const int64_t available = backend.available_memory();
   if (bytes > available) {
     throw Error(WEIR_OUT_OF_MEMORY,
@@ -161,8 +170,8 @@ LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
 
   const WeightSource embedding =
       loader.source({"model.embed_tokens.weight"}, "", config_.vocabulary_size, hidden);
-  embedding_ = backend.make_table(embedding);
   if (config_.tied_embeddings) head_ = backend.make_matrix(embedding);
+  if (!config_.tied_embeddings || !backend.embeds_from_matrices()) embedding_ = backend.make_table(embedding);
   loader.loaded(embedding);
 
   for (int32_t i = 0; i < config_.layers; i++) {
@@ -189,7 +198,7 @@ LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
   source.parts = {&view, 1};
   source.rows = config_.context_length;
   source.columns = config_.head_size;
-  rotations_ = backend.make_table(source);
+  rotations_ = backend.make_vector(source);
 }
 
 void LlamaModel::forward(Context& context, const StepBatch& batch, KvPool& pool, Workspace& workspace) const {
@@ -206,7 +215,7 @@ void LlamaModel::forward(Context& context, const StepBatch& batch, KvPool& pool,
       Workspace::view(workspace.gate_up_, tokens, 2 * int64_t{config_.intermediate_size});
   const Activations activated = Workspace::view(workspace.activated_, tokens, config_.intermediate_size);
 
-  context.embed(batch, *embedding_, residual);
+  context.embed(batch, embedding_ != nullptr ? *embedding_ : *head_, residual);
   context.rms_norm(residual, *layers_.front().input_norm, epsilon, normed);
   for (int32_t i = 0; i < config_.layers; i++) {
     const Layer& layer = layers_[i];

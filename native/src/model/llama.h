@@ -62,7 +62,7 @@ class LlamaModel {
 
   ModelConfig config_;
   int64_t weight_bytes_ = 0;
-  std::unique_ptr<Weight> embedding_;
+  std::unique_ptr<Weight> embedding_;  // null: the head is looked at instead
   std::unique_ptr<Weight> rotations_;  // [context_length][head_size / 2][cos, sin]
   std::vector<Layer> layers_;
   std::unique_ptr<Weight> final_norm_;

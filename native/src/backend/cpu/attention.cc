@@ -3,10 +3,6 @@
 #include <limits>
 #include <vector>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include "backend/cpu/operators.h"
 #include "backend/cpu/simd.h"
 
@@ -131,6 +127,10 @@ void attend_tile(const StepBatch& batch, int32_t layer, int32_t heads, const flo
   }
 }
 
+int64_t tiles_of(const StepBatch& batch, int32_t entry) {
+  return (batch.query_starts[entry + 1] - batch.query_starts[entry] + kQueryTile - 1) / kQueryTile;
+}
+
 }  // namespace
 
 int64_t attention_scratch(const KvLayout& layout, int32_t heads) {
@@ -140,7 +140,7 @@ int64_t attention_scratch(const KvLayout& layout, int32_t heads) {
 }
 
 void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float* qkv, const KvLayout& layout,
-               const float* pool, float* out, float* scratch, [[maybe_unused]] int threads) {
+               const float* pool, float* out, float* scratch, ThreadPool& threads) {
   const int64_t floats = attention_scratch(layout, heads);
   const int64_t rows = int64_t{kQueryTile} * (heads / layout.kv_heads);
   int64_t work = 0;
@@ -150,29 +150,20 @@ void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float
   }
   // A score takes two multiply-adds an element, and an exponential that is worth some dozens of them.
   work *= int64_t{heads} * (2 * layout.head_size + 32);
-#pragma omp parallel num_threads(threads) if (work > parallel_work.multiply_adds)
-  {
-#if defined(_OPENMP)
-    float* own = scratch + omp_get_thread_num() * floats;
-#else
-    float* own = scratch;
-#endif
+  // Items are the query tiles of all entries; each is searched for, which is little beside the work that it
+  // stands for.
+  int64_t tiles = 0;
+  for (int32_t entry = 0; entry < batch.entries; entry++) tiles += tiles_of(batch, entry);
+  threads.run_if(work > parallel_work.multiply_adds, tiles * layout.kv_heads, [&](int64_t item, int thread) {
+    float* own = scratch + thread * floats;
     const TileState state{own, own + rows, own + 2 * rows, own + rows * (2 + layout.head_size)};
-    // The tiles of an entry cost what its context is long; handing them out one by one evens that out.
-    for (int32_t entry = 0; entry < batch.entries; entry++) {
-      const int32_t begin = batch.query_starts[entry];
-      const int32_t end = batch.query_starts[entry + 1];
-      const int32_t tiles = (end - begin + kQueryTile - 1) / kQueryTile;
-#pragma omp for collapse(2) schedule(dynamic) nowait
-      for (int32_t tile = 0; tile < tiles; tile++) {
-        for (int32_t kv_head = 0; kv_head < layout.kv_heads; kv_head++) {
-          const int32_t first = begin + tile * kQueryTile;
-          attend_tile(batch, layer, heads, qkv, layout, pool, entry, kv_head, first,
-                      std::min(kQueryTile, end - first), state, out);
-        }
-      }
-    }
-  }
+    int64_t tile = item / layout.kv_heads;
+    int32_t entry = 0;
+    while (tile >= tiles_of(batch, entry)) tile -= tiles_of(batch, entry++);
+    const int32_t first = batch.query_starts[entry] + static_cast<int32_t>(tile) * kQueryTile;
+    attend_tile(batch, layer, heads, qkv, layout, pool, entry, static_cast<int32_t>(item % layout.kv_heads),
+                first, std::min(kQueryTile, batch.query_starts[entry + 1] - first), state, out);
+  });
 }
 
 }  // namespace weir::cpu

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "backend/cpu/operators.h"
 #include "backend/cpu/simd.h"
 
@@ -26,9 +28,15 @@ void multiply_output(const float* weight_row, const float* x, int64_t rows, int6
 
 // Used where oneDNN is not at hand: reads every weight once, however many rows there are.
 void matmul(const float* weight, const float* x, int64_t rows, int64_t in, int64_t out_size, float* out,
-            [[maybe_unused]] int threads) {
-#pragma omp parallel for num_threads(threads) if (rows * in * out_size > parallel_work.multiply_adds)
-  for (int64_t j = 0; j < out_size; j++) multiply_output(weight + j * in, x, rows, in, out_size, out + j);
+            ThreadPool& threads) {
+  constexpr int64_t kOutputs = 16;
+  threads.run_if(rows * in * out_size > parallel_work.multiply_adds, (out_size + kOutputs - 1) / kOutputs,
+                 [&](int64_t i, int) {
+                   const int64_t end = std::min(out_size, (i + 1) * kOutputs);
+                   for (int64_t j = i * kOutputs; j < end; j++) {
+                     multiply_output(weight + j * in, x, rows, in, out_size, out + j);
+                   }
+                 });
 }
 
 }  // namespace weir::cpu

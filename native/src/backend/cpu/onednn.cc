@@ -1,6 +1,5 @@
 #include "backend/cpu/onednn.h"
 
-#include "backend/cpu/operators.h"
 #include "core/error.h"
 
 #if defined(WEIR_WITH_ONEDNN)
@@ -9,11 +8,10 @@
 
 #include <array>
 #include <cstdlib>
+#include <mutex>
+#include <tuple>
+#include <unordered_map>
 #include <utility>
-
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #include "oneapi/dnnl/dnnl.h"
 
@@ -50,6 +48,9 @@ struct OneDnnApi {
   WEIR_DNNL_FUNCTIONS(X)
 #undef X
   dnnl_engine_t engine;
+  // OpenMP's, if the library uses that; otherwise null.
+  int (*get_max_threads)();
+  void (*set_num_threads)(int);
 };
 
 namespace {
@@ -85,12 +86,21 @@ class Owned {
 
 using Description = Owned<dnnl_memory_desc_t>;
 
-Description row_major(const OneDnnApi& api, int64_t rows, int64_t columns) {
+Description row_major(const OneDnnApi& api, dnnl_data_type_t type, int64_t rows, int64_t columns,
+                      int64_t stride) {
   const dnnl_dims_t dims = {rows, columns};
-  const dnnl_dims_t strides = {columns, 1};
+  const dnnl_dims_t strides = {stride, 1};
   dnnl_memory_desc_t description = nullptr;
-  check(api.dnnl_memory_desc_create_with_strides(&description, 2, dims, dnnl_f32, strides),
-        "memory description");
+  check(api.dnnl_memory_desc_create_with_strides(&description, 2, dims, type, strides), "memory description");
+  return {description, api.dnnl_memory_desc_destroy};
+}
+
+// Weights of `in` inputs and `out` outputs.
+Description with_tag(const OneDnnApi& api, dnnl_data_type_t type, int64_t in, int64_t out,
+                     dnnl_format_tag_t tag) {
+  const dnnl_dims_t dims = {in, out};
+  dnnl_memory_desc_t description = nullptr;
+  check(api.dnnl_memory_desc_create_with_tag(&description, 2, dims, type, tag), "memory description");
   return {description, api.dnnl_memory_desc_destroy};
 }
 
@@ -100,25 +110,24 @@ Owned<dnnl_memory_t> memory(const OneDnnApi& api, const_dnnl_memory_desc_t descr
   return {result, api.dnnl_memory_destroy};
 }
 
-// oneDNN takes its number of threads from the calling thread's OpenMP setting, which is the caller's to keep.
-class ThreadSetting {
+// The library takes its number of threads from the calling thread's OpenMP setting, which is the caller's to
+// keep.
+class OneThread {
  public:
-  explicit ThreadSetting([[maybe_unused]] int threads) {
-#if defined(_OPENMP)
-    before_ = omp_get_max_threads();
-    if (before_ != threads) omp_set_num_threads(threads);
-#endif
+  explicit OneThread(const OneDnnApi& api) : api_(api) {
+    if (api.set_num_threads == nullptr || api.get_max_threads == nullptr) return;
+    before_ = api.get_max_threads();
+    if (before_ != 1) api.set_num_threads(1);
   }
-  ~ThreadSetting() {
-#if defined(_OPENMP)
-    omp_set_num_threads(before_);
-#endif
+  ~OneThread() {
+    if (before_ != 1) api_.set_num_threads(before_);
   }
-  ThreadSetting(const ThreadSetting&) = delete;
-  ThreadSetting& operator=(const ThreadSetting&) = delete;
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
 
  private:
-  [[maybe_unused]] int before_ = 1;
+  const OneDnnApi& api_;
+  int before_ = 1;
 };
 
 struct FreeDeleter {
@@ -152,6 +161,8 @@ const OneDnnApi* try_load(std::string& reason) {
   }
   WEIR_DNNL_FUNCTIONS(X)
 #undef X
+  api->get_max_threads = reinterpret_cast<int (*)()>(dlsym(library, "omp_get_max_threads"));
+  api->set_num_threads = reinterpret_cast<void (*)(int)>(dlsym(library, "omp_set_num_threads"));
   if (api->dnnl_version()->major != DNNL_VERSION_MAJOR) {
     reason = "the oneDNN library is version " + onednn_version(*api) + ", not 3";
     return nullptr;
@@ -190,82 +201,73 @@ int64_t onednn_rows(int64_t rows) {
   return round_up(128);
 }
 
-struct OneDnnMatrix::Impl {
-  struct Kernel {
-    Description x;
-    Description out;
-    Description scratch;
-    size_t scratch_bytes = 0;
-    Owned<dnnl_primitive_t> primitive;
-  };
+namespace {
 
-  const OneDnnApi& api;
+// A multiplication as the library compiles it.
+struct Shape {
+  dnnl_data_type_t x_type;
+  dnnl_data_type_t out_type;
+  int64_t rows, in, out, x_stride, out_stride;
+
+  bool operator==(const Shape&) const = default;
+};
+
+struct ShapeHash {
+  size_t operator()(const Shape& s) const {
+    size_t hash = static_cast<size_t>(s.x_type);
+    for (const int64_t n : {s.rows, s.in, s.out, s.x_stride, s.out_stride}) {
+      hash = hash * 1000003 + static_cast<size_t>(n);
+    }
+    return hash;
+  }
+};
+
+Owned<dnnl_primitive_desc_t> describe(const OneDnnApi& api, const Shape& shape,
+                                      const_dnnl_memory_desc_t weights) {
+  const Description x = row_major(api, shape.x_type, shape.rows, shape.in, shape.x_stride);
+  const Description result = row_major(api, shape.out_type, shape.rows, shape.out, shape.out_stride);
+  dnnl_primitive_attr_t attributes = nullptr;
+  check(api.dnnl_primitive_attr_create(&attributes), "attributes");
+  const Owned<dnnl_primitive_attr_t> owner(attributes, api.dnnl_primitive_attr_destroy);
+  check(api.dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
+        "scratchpad mode");
+  dnnl_primitive_desc_t description = nullptr;
+  check(api.dnnl_matmul_primitive_desc_create(&description, api.engine, x.get(), weights, nullptr,
+                                              result.get(), attributes),
+        "matmul description");
+  return {description, api.dnnl_primitive_desc_destroy};
+}
+
+// The layout of a matrix of floats that the library likes for a batch of this many rows; it serves the others
+// as well.
+Description preferred_layout(const OneDnnApi& api, int64_t in, int64_t out) {
+  constexpr int64_t kRows = 32;
+  const Description any = with_tag(api, dnnl_f32, in, out, dnnl_format_tag_any);
+  const auto description = describe(api, {dnnl_f32, dnnl_f32, kRows, in, out, in, out}, any.get());
+  dnnl_memory_desc_t layout = nullptr;
+  check(api.dnnl_memory_desc_clone(
+            &layout, api.dnnl_primitive_desc_query_md(description.get(), dnnl_query_weights_md, 0)),
+        "weights description");
+  return {layout, api.dnnl_memory_desc_destroy};
+}
+
+}  // namespace
+
+struct OneDnnMatrix::Impl {
   int64_t out;
   int64_t in;
   Description layout;
   Bytes packed;
-  // Compiled on first use, for each number of rows, and shared by all streams.
-  std::mutex mutex;
-  std::unordered_map<int64_t, std::unique_ptr<Kernel>> kernels;
-
-  Impl(const OneDnnApi& a, int64_t o, int64_t i) : api(a), out(o), in(i) {}
-
-  Owned<dnnl_primitive_desc_t> describe(int64_t rows, const_dnnl_memory_desc_t weights) {
-    const Description x = row_major(api, rows, in);
-    const Description result = row_major(api, rows, out);
-    dnnl_primitive_attr_t attributes = nullptr;
-    check(api.dnnl_primitive_attr_create(&attributes), "attributes");
-    const Owned<dnnl_primitive_attr_t> owner(attributes, api.dnnl_primitive_attr_destroy);
-    check(api.dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user),
-          "scratchpad mode");
-    dnnl_primitive_desc_t description = nullptr;
-    check(api.dnnl_matmul_primitive_desc_create(&description, api.engine, x.get(), weights, nullptr,
-                                                result.get(), attributes),
-          "matmul description");
-    return {description, api.dnnl_primitive_desc_destroy};
-  }
-
-  const Kernel& kernel(int64_t rows) {
-    const std::lock_guard lock(mutex);
-    std::unique_ptr<Kernel>& kernel = kernels[rows];
-    if (kernel == nullptr) {
-      auto built = std::make_unique<Kernel>();
-      const Owned<dnnl_primitive_desc_t> description = describe(rows, layout.get());
-      built->x = row_major(api, rows, in);
-      built->out = row_major(api, rows, out);
-      dnnl_memory_desc_t scratch = nullptr;
-      check(api.dnnl_memory_desc_clone(
-                &scratch, api.dnnl_primitive_desc_query_md(description.get(), dnnl_query_scratchpad_md, 0)),
-            "scratchpad description");
-      built->scratch = Description(scratch, api.dnnl_memory_desc_destroy);
-      built->scratch_bytes = api.dnnl_memory_desc_get_size(scratch);
-      dnnl_primitive_t primitive = nullptr;
-      check(api.dnnl_primitive_create(&primitive, description.get()), "matmul");
-      built->primitive = Owned<dnnl_primitive_t>(primitive, api.dnnl_primitive_destroy);
-      kernel = std::move(built);
-    }
-    return *kernel;
-  }
 };
 
-OneDnnMatrix::OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t out, int64_t in, int threads)
-    : impl_(std::make_unique<Impl>(api, out, in)) {
-  const ThreadSetting setting(threads);
-  // The layout that the library likes for a batch of this many rows; it serves the others as well.
-  constexpr int64_t kPackedForRows = 32;
-  const dnnl_dims_t dims = {in, out};
-  dnnl_memory_desc_t any = nullptr;
-  check(api.dnnl_memory_desc_create_with_tag(&any, 2, dims, dnnl_f32, dnnl_format_tag_any),
-        "memory description");
-  const Description any_owner(any, api.dnnl_memory_desc_destroy);
-  const auto preferred = impl_->describe(kPackedForRows, any);
-  dnnl_memory_desc_t layout = nullptr;
-  check(api.dnnl_memory_desc_clone(
-            &layout, api.dnnl_primitive_desc_query_md(preferred.get(), dnnl_query_weights_md, 0)),
-        "weights description");
-  impl_->layout = Description(layout, api.dnnl_memory_desc_destroy);
+OneDnnMatrix::OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t out, int64_t in)
+    : impl_(std::make_unique<Impl>(Impl{out, in, {}, {}})) {
+  const OneThread setting(api);
+  impl_->layout = preferred_layout(api, in, out);
+  const dnnl_memory_desc_t layout = impl_->layout.get();
   impl_->packed = allocate_bytes(api.dnnl_memory_desc_get_size(layout));
 
+  const dnnl_dims_t dims = {in, out};
   const dnnl_dims_t strides = {1, in};
   dnnl_memory_desc_t plain = nullptr;
   check(api.dnnl_memory_desc_create_with_strides(&plain, 2, dims, dnnl_f32, strides), "memory description");
@@ -289,29 +291,73 @@ OneDnnMatrix::OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t ou
 
 OneDnnMatrix::~OneDnnMatrix() = default;
 
+int64_t OneDnnMatrix::out() const { return impl_->out; }
+
 struct OneDnnStream::Impl {
-  // The argument objects of one kernel; only their addresses change from call to call.
+  // One shape, compiled, with its argument objects; only their addresses change from call to call.
   struct Call {
-    const OneDnnMatrix::Impl::Kernel* kernel;
+    Owned<dnnl_primitive_t> primitive;
+    Description x_layout, weights_layout, out_layout, scratch_layout;
     Owned<dnnl_memory_t> x, weights, out, scratch;
-  };
-  struct KeyHash {
-    size_t operator()(const std::pair<const OneDnnMatrix*, int64_t>& key) const {
-      return std::hash<const void*>()(key.first) * 31 + static_cast<size_t>(key.second);
-    }
   };
 
   const OneDnnApi& api;
-  int threads;
   Owned<dnnl_stream_t> stream;
-  std::unordered_map<std::pair<const OneDnnMatrix*, int64_t>, Call, KeyHash> calls;
+  std::unordered_map<Shape, Call, ShapeHash> calls;
   Bytes scratch;
   size_t scratch_bytes = 0;
 
-  Impl(const OneDnnApi& a, int t) : api(a), threads(t) {}
+  explicit Impl(const OneDnnApi& a) : api(a) {}
+
+  // `layout` makes the layout of the weights.
+  template <typename Layout>
+  void multiply(const Shape& shape, const Layout& layout, const void* packed, const void* x, void* out) {
+    const OneThread setting(api);
+    auto found = calls.find(shape);
+    if (found == calls.end()) found = calls.emplace(shape, compile(shape, layout())).first;
+    const Call& call = found->second;
+    check(api.dnnl_memory_set_data_handle(call.x.get(), const_cast<void*>(x)), "argument");
+    check(api.dnnl_memory_set_data_handle(call.weights.get(), const_cast<void*>(packed)), "argument");
+    check(api.dnnl_memory_set_data_handle(call.out.get(), out), "argument");
+    check(api.dnnl_memory_set_data_handle(call.scratch.get(), scratch.get()), "argument");
+    const std::array<dnnl_exec_arg_t, 4> arguments = {{{DNNL_ARG_SRC, call.x.get()},
+                                                       {DNNL_ARG_WEIGHTS, call.weights.get()},
+                                                       {DNNL_ARG_DST, call.out.get()},
+                                                       {DNNL_ARG_SCRATCHPAD, call.scratch.get()}}};
+    check(api.dnnl_primitive_execute(call.primitive.get(), stream.get(), static_cast<int>(arguments.size()),
+                                     arguments.data()),
+          "matmul");
+    check(api.dnnl_stream_wait(stream.get()), "matmul");
+  }
+
+  Call compile(const Shape& shape, Description weights) {
+    const auto description = describe(api, shape, weights.get());
+    Call call;
+    call.x_layout = row_major(api, shape.x_type, shape.rows, shape.in, shape.x_stride);
+    call.weights_layout = std::move(weights);
+    call.out_layout = row_major(api, shape.out_type, shape.rows, shape.out, shape.out_stride);
+    dnnl_memory_desc_t layout = nullptr;
+    check(api.dnnl_memory_desc_clone(
+              &layout, api.dnnl_primitive_desc_query_md(description.get(), dnnl_query_scratchpad_md, 0)),
+          "scratchpad description");
+    call.scratch_layout = Description(layout, api.dnnl_memory_desc_destroy);
+    const size_t bytes = api.dnnl_memory_desc_get_size(layout);
+    if (bytes > scratch_bytes) {
+      scratch = allocate_bytes(bytes);
+      scratch_bytes = bytes;
+    }
+    dnnl_primitive_t primitive = nullptr;
+    check(api.dnnl_primitive_create(&primitive, description.get()), "matmul");
+    call.primitive = Owned<dnnl_primitive_t>(primitive, api.dnnl_primitive_destroy);
+    call.x = memory(api, call.x_layout.get(), DNNL_MEMORY_NONE);
+    call.weights = memory(api, call.weights_layout.get(), DNNL_MEMORY_NONE);
+    call.out = memory(api, call.out_layout.get(), DNNL_MEMORY_NONE);
+    call.scratch = memory(api, call.scratch_layout.get(), DNNL_MEMORY_NONE);
+    return call;
+  }
 };
 
-OneDnnStream::OneDnnStream(const OneDnnApi& api, int threads) : impl_(std::make_unique<Impl>(api, threads)) {
+OneDnnStream::OneDnnStream(const OneDnnApi& api) : impl_(std::make_unique<Impl>(api)) {
   dnnl_stream_t stream = nullptr;
   check(api.dnnl_stream_create(&stream, api.engine, dnnl_stream_default_flags), "stream");
   impl_->stream = Owned<dnnl_stream_t>(stream, api.dnnl_stream_destroy);
@@ -319,37 +365,26 @@ OneDnnStream::OneDnnStream(const OneDnnApi& api, int threads) : impl_(std::make_
 
 OneDnnStream::~OneDnnStream() = default;
 
-void OneDnnStream::multiply(const OneDnnMatrix& matrix, const float* x, int64_t rows, float* out) {
-  const OneDnnApi& api = impl_->api;
-  const int64_t padded = onednn_rows(rows);
-  const bool parallel = padded * matrix.impl_->in * matrix.impl_->out > parallel_work.multiply_adds;
-  const ThreadSetting setting(parallel ? impl_->threads : 1);
-  auto found = impl_->calls.find({&matrix, padded});
-  if (found == impl_->calls.end()) {
-    Impl::Call call;
-    call.kernel = &matrix.impl_->kernel(padded);
-    call.x = memory(api, call.kernel->x.get(), DNNL_MEMORY_NONE);
-    call.weights = memory(api, matrix.impl_->layout.get(), matrix.impl_->packed.get());
-    call.out = memory(api, call.kernel->out.get(), DNNL_MEMORY_NONE);
-    call.scratch = memory(api, call.kernel->scratch.get(), DNNL_MEMORY_NONE);
-    if (call.kernel->scratch_bytes > impl_->scratch_bytes) {
-      impl_->scratch = allocate_bytes(call.kernel->scratch_bytes);
-      impl_->scratch_bytes = call.kernel->scratch_bytes;
-    }
-    found = impl_->calls.emplace(std::pair(&matrix, padded), std::move(call)).first;
-  }
-  const Impl::Call& call = found->second;
-  check(api.dnnl_memory_set_data_handle(call.x.get(), const_cast<float*>(x)), "argument");
-  check(api.dnnl_memory_set_data_handle(call.out.get(), out), "argument");
-  check(api.dnnl_memory_set_data_handle(call.scratch.get(), impl_->scratch.get()), "argument");
-  const std::array<dnnl_exec_arg_t, 4> arguments = {{{DNNL_ARG_SRC, call.x.get()},
-                                                     {DNNL_ARG_WEIGHTS, call.weights.get()},
-                                                     {DNNL_ARG_DST, call.out.get()},
-                                                     {DNNL_ARG_SCRATCHPAD, call.scratch.get()}}};
-  check(api.dnnl_primitive_execute(call.kernel->primitive.get(), impl_->stream.get(),
-                                   static_cast<int>(arguments.size()), arguments.data()),
-        "matmul");
-  check(api.dnnl_stream_wait(impl_->stream.get()), "matmul");
+void OneDnnStream::multiply(const OneDnnMatrix& matrix, const float* x, int64_t rows, float* out,
+                            int64_t out_stride) {
+  const OneDnnMatrix::Impl& m = *matrix.impl_;
+  impl_->multiply(
+      {dnnl_f32, dnnl_f32, onednn_rows(rows), m.in, m.out, m.in, out_stride},
+      [&] { return preferred_layout(impl_->api, m.in, m.out); }, m.packed.get(), x, out);
+}
+
+void OneDnnStream::multiply(const Bfloat16* packed, int64_t width, int64_t in, const Bfloat16* x,
+                            int64_t rows, float* out, int64_t out_stride) {
+  impl_->multiply(
+      {dnnl_bf16, dnnl_f32, rows, in, width, in, out_stride},
+      [&] { return with_tag(impl_->api, dnnl_bf16, in, width, dnnl_BA16a64b2a); }, packed, x, out);
+}
+
+void OneDnnStream::multiply(const int8_t* packed, int64_t width, int64_t in, const uint8_t* x,
+                            int64_t x_stride, int64_t rows, int32_t* out, int64_t out_stride) {
+  impl_->multiply(
+      {dnnl_u8, dnnl_s32, rows, in, width, x_stride, out_stride},
+      [&] { return with_tag(impl_->api, dnnl_s8, in, width, dnnl_BA16a64b4a); }, packed, x, out);
 }
 
 }  // namespace weir::cpu
@@ -368,11 +403,19 @@ const OneDnnApi* load_onednn(std::string& reason) {
 }
 std::string onednn_version(const OneDnnApi&) { return {}; }
 int64_t onednn_rows(int64_t rows) { return rows; }
-OneDnnMatrix::OneDnnMatrix(const OneDnnApi&, const float*, int64_t, int64_t, int) {}
+OneDnnMatrix::OneDnnMatrix(const OneDnnApi&, const float*, int64_t, int64_t) {}
 OneDnnMatrix::~OneDnnMatrix() = default;
-OneDnnStream::OneDnnStream(const OneDnnApi&, int) {}
+int64_t OneDnnMatrix::out() const { return 0; }
+OneDnnStream::OneDnnStream(const OneDnnApi&) {}
 OneDnnStream::~OneDnnStream() = default;
-void OneDnnStream::multiply(const OneDnnMatrix&, const float*, int64_t, float*) {
+void OneDnnStream::multiply(const OneDnnMatrix&, const float*, int64_t, float*, int64_t) {
+  throw Error(WEIR_INTERNAL, "oneDNN is not there");
+}
+void OneDnnStream::multiply(const Bfloat16*, int64_t, int64_t, const Bfloat16*, int64_t, float*, int64_t) {
+  throw Error(WEIR_INTERNAL, "oneDNN is not there");
+}
+void OneDnnStream::multiply(const int8_t*, int64_t, int64_t, const uint8_t*, int64_t, int64_t, int32_t*,
+                            int64_t) {
   throw Error(WEIR_INTERNAL, "oneDNN is not there");
 }
 

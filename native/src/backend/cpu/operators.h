@@ -6,6 +6,7 @@
 #include <span>
 
 #include "backend/backend.h"
+#include "backend/cpu/thread_pool.h"
 
 namespace weir::cpu {
 
@@ -27,23 +28,21 @@ void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float
 void silu_multiply(const float* gate_up, int64_t rows, int64_t columns, float* out);
 }  // namespace reference
 
-void embed(const StepBatch& batch, const float* table, int64_t columns, float* out);
-void gather_rows(const float* x, const int32_t* rows, int64_t count, int64_t columns, float* out);
 void rms_norm(const float* x, const float* gain, float epsilon, int64_t rows, int64_t columns, float* out,
-              int threads);
+              ThreadPool& threads);
 // residual += delta; out = rms_norm(residual)
 void add_rms_norm(float* residual, const float* delta, const float* gain, float epsilon, int64_t rows,
-                  int64_t columns, float* out, int threads);
+                  int64_t columns, float* out, ThreadPool& threads);
 void matmul(const float* weight, const float* x, int64_t rows, int64_t in, int64_t out_size, float* out,
-            int threads);
+            ThreadPool& threads);
 void rope_append(const StepBatch& batch, int32_t layer, int32_t heads, const float* rotations, float* qkv,
-                 const KvLayout& layout, float* pool, int threads);
-void silu_multiply(const float* gate_up, int64_t rows, int64_t columns, float* out, int threads);
+                 const KvLayout& layout, float* pool, ThreadPool& threads);
+void silu_multiply(const float* gate_up, int64_t rows, int64_t columns, float* out, ThreadPool& threads);
 
 // Floats of scratch that attention() needs for each thread.
 int64_t attention_scratch(const KvLayout& layout, int32_t heads);
 void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float* qkv, const KvLayout& layout,
-               const float* pool, float* out, float* scratch, int threads);
+               const float* pool, float* out, float* scratch, ThreadPool& threads);
 
 // Scratch of the sampler for one thread.
 struct SampleScratch {

@@ -33,20 +33,18 @@ void add_row(float* residual, const float* delta, int64_t columns) {
 }  // namespace
 
 void rms_norm(const float* x, const float* gain, float epsilon, int64_t rows, int64_t columns, float* out,
-              [[maybe_unused]] int threads) {
-#pragma omp parallel for num_threads(threads) if (rows * columns > parallel_work.elements)
-  for (int64_t row = 0; row < rows; row++) {
+              ThreadPool& threads) {
+  threads.run_if(rows * columns > parallel_work.elements, rows, [&](int64_t row, int) {
     norm_row(x + row * columns, gain, epsilon, columns, out + row * columns);
-  }
+  });
 }
 
 void add_rms_norm(float* residual, const float* delta, const float* gain, float epsilon, int64_t rows,
-                  int64_t columns, float* out, [[maybe_unused]] int threads) {
-#pragma omp parallel for num_threads(threads) if (rows * columns > parallel_work.elements)
-  for (int64_t row = 0; row < rows; row++) {
+                  int64_t columns, float* out, ThreadPool& threads) {
+  threads.run_if(rows * columns > parallel_work.elements, rows, [&](int64_t row, int) {
     add_row(residual + row * columns, delta + row * columns, columns);
     norm_row(residual + row * columns, gain, epsilon, columns, out + row * columns);
-  }
+  });
 }
 
 }  // namespace weir::cpu

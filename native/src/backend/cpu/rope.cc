@@ -49,12 +49,12 @@ void append_row(const StepBatch& batch, int32_t layer, int32_t heads, const floa
 }  // namespace
 
 void rope_append(const StepBatch& batch, int32_t layer, int32_t heads, const float* rotations, float* qkv,
-                 const KvLayout& layout, float* pool, [[maybe_unused]] int threads) {
+                 const KvLayout& layout, float* pool, ThreadPool& threads) {
   const int64_t columns = (int64_t{heads} + 2 * layout.kv_heads) * layout.head_size;
-#pragma omp parallel for num_threads(threads) if (batch.tokens * columns > parallel_work.elements)
-  for (int32_t token = 0; token < batch.tokens; token++) {
-    append_row(batch, layer, heads, rotations, qkv + token * columns, token, layout, pool);
-  }
+  threads.run_if(batch.tokens * columns > parallel_work.elements, batch.tokens, [&](int64_t token, int) {
+    append_row(batch, layer, heads, rotations, qkv + token * columns, static_cast<int32_t>(token), layout,
+               pool);
+  });
 }
 
 }  // namespace weir::cpu

@@ -25,13 +25,11 @@ void silu_row(const float* gate, const float* up, int64_t columns, float* out) {
 
 }  // namespace
 
-void silu_multiply(const float* gate_up, int64_t rows, int64_t columns, float* out,
-                   [[maybe_unused]] int threads) {
-#pragma omp parallel for num_threads(threads) if (rows * columns > parallel_work.elements)
-  for (int64_t row = 0; row < rows; row++) {
+void silu_multiply(const float* gate_up, int64_t rows, int64_t columns, float* out, ThreadPool& threads) {
+  threads.run_if(rows * columns > parallel_work.elements, rows, [&](int64_t row, int) {
     const float* gate = gate_up + row * 2 * columns;
     silu_row(gate, gate + columns, columns, out + row * columns);
-  }
+  });
 }
 
 }  // namespace weir::cpu

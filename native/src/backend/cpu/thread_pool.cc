@@ -56,8 +56,8 @@ ThreadPool::ThreadPool(int threads, bool pin) : gate_(kClosed) {
     const int64_t started = static_cast<int64_t>(workers_.size()) + 1;
     stop();
     throw Error(WEIR_OUT_OF_MEMORY,
-                "the system starts " + std::to_string(started) + " of " + std::to_string(threads) + " threads (" +
-                    e.what() + "); lower weir_device_options.threads",
+                "the system starts " + std::to_string(started) + " of " + std::to_string(threads) +
+                    " threads (" + e.what() + "); lower weir_device_options.threads",
                 threads, started);
   }
 }

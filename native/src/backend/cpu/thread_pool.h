@@ -16,8 +16,8 @@ namespace weir::cpu {
 // closely, then asleep. The thread that calls run() works as well.
 class ThreadPool {
  public:
-  // `threads` counts the caller of run(). With `pin`, thread i stays on the i-th processor that the process may
-  // use, callers of run() on the first. WEIR_OUT_OF_MEMORY if the system does not start that many.
+  // `threads` counts the caller of run(). With `pin`, thread i stays on the i-th processor that the process
+  // may use, callers of run() on the first. WEIR_OUT_OF_MEMORY if the system does not start that many.
   ThreadPool(int threads, bool pin);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -31,7 +31,8 @@ class ThreadPool {
   template <typename Task>
   void run(int64_t count, const Task& task) {
     run_erased(
-        count, [](const void* t, int64_t i, int thread) { (*static_cast<const Task*>(t))(i, thread); }, &task);
+        count, [](const void* t, int64_t i, int thread) { (*static_cast<const Task*>(t))(i, thread); },
+        &task);
   }
   // The same, by the calling thread alone (as thread 0) unless `shared`. Work that takes less than waking the
   // others is not worth sharing.
@@ -72,8 +73,8 @@ class ThreadPool {
   alignas(64) std::atomic<int32_t> gate_;
 };
 
-// The pool of all devices that do not ask for a number of threads of their own, so that together they use each
-// processor once. Lives as long as somebody holds it.
+// The pool of all devices that do not ask for a number of threads of their own, so that together they use
+// each processor once. Lives as long as somebody holds it.
 std::shared_ptr<ThreadPool> shared_thread_pool(int threads);
 
 }  // namespace weir::cpu

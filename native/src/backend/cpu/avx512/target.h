@@ -1,12 +1,13 @@
 // What a processor must have for the operators of this folder (AMD Zen 4, Intel Sapphire Rapids and their
-// successors), and the attribute that every function here needs, so that nothing else in the library is compiled
-// for such a processor alone.
+// successors), and the attribute that every function here needs, so that nothing else in the library is
+// compiled for such a processor alone.
 #pragma once
 
 #if defined(__x86_64__)
 #define WEIR_HAS_AVX512 1
 #define WEIR_AVX512 \
-  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx512vnni,avx2,fma,f16c,bmi2")))
+  __attribute__((   \
+      target("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx512vnni,avx2,fma,f16c,bmi2")))
 #endif
 
 namespace weir::cpu::avx512 {
