@@ -24,10 +24,12 @@ T make() {
 
 class Device {
  public:
-  explicit Device(weir_device_kind kind = WEIR_DEVICE_CPU, int32_t threads = 2) {
+  explicit Device(weir_device_kind kind = WEIR_DEVICE_CPU, int32_t threads = 2,
+                  weir_precision precision = WEIR_PRECISION_DEFAULT) {
     auto options = make<weir_device_options>();
     options.kind = kind;
     options.threads = threads;
+    options.precision = precision;
     auto error = make<weir_error>();
     const weir_status status = weir_device_open(&options, &handle_, &error);
     REQUIRE_MESSAGE(status == WEIR_OK, std::string(error.message));

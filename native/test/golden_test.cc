@@ -12,16 +12,33 @@
 #include <vector>
 
 #include "abi_support.h"
+#include "backend/cpu/avx512/target.h"
 #include "operator_support.h"
 
+using namespace weir;
 using namespace weir::test;
 
 namespace {
 
-// Below this margin between the two best logits, 32-bit rounding may turn the choice
-// (models/stories260K/README.md).
-constexpr double kDemandedMargin = 1e-3;
-constexpr float kLogitTolerance = 1e-3f;
+// How near a precision must come to the golden numbers: the choice must be the same where the margin between
+// the two best logits is at least `margin`, and no logit may be further off than `logit`.
+struct Accuracy {
+  double margin;
+  float logit;
+};
+
+// For fp32 and bf16 as models/stories260K/README.md has it; int8 was measured here
+// (benchmarks/cpu/README.md).
+Accuracy accuracy_of(weir_precision precision) {
+  switch (precision) {
+    case WEIR_PRECISION_BF16:
+      return {0.1, 0.4f};
+    case WEIR_PRECISION_INT8:
+      return {0.25, 0.8f};
+    default:
+      return {1e-3, 1e-3f};
+  }
+}
 
 struct GoldenCase {
   std::vector<int32_t> prompt;
@@ -66,8 +83,8 @@ const std::vector<GoldenCase>& golden() {
 // every token that the model chooses is compared with the golden one.
 class Run {
  public:
-  Run(Cache& cache, const GoldenCase& golden_case)
-      : cache_(cache), case_(golden_case), tokens_(golden_case.prompt) {
+  Run(Cache& cache, const GoldenCase& golden_case, weir_precision precision)
+      : cache_(cache), case_(golden_case), accuracy_(accuracy_of(precision)), tokens_(golden_case.prompt) {
     tokens_.insert(tokens_.end(), golden_case.greedy.begin(), golden_case.greedy.end());
     tokens_.pop_back();
     sequence_ = cache.create();
@@ -96,7 +113,7 @@ class Run {
     computed_ = std::max(computed_, cached_);
     const int32_t position = cached_ - 1;
     const int32_t step = cached_ - static_cast<int32_t>(case_.prompt.size());
-    if (step >= 0 && case_.margin[step] >= kDemandedMargin) {
+    if (step >= 0 && case_.margin[step] >= accuracy_.margin) {
       CHECK(sampled == case_.greedy[step]);
       compared_++;
     }
@@ -105,7 +122,7 @@ class Run {
       float largest = 0;
       for (size_t j = 0; j < logits.size(); j++)
         largest = std::max(largest, std::fabs(logits[j] - case_.logits[i][j]));
-      CHECK(largest <= kLogitTolerance);
+      CHECK(largest <= accuracy_.logit);
       logits_compared_++;
     }
   }
@@ -117,12 +134,17 @@ class Run {
     cached_ = 0;
   }
 
-  int compared() const { return compared_; }
-  int logits_compared() const { return logits_compared_; }
+  // Every choice that counts and every golden row of logits was looked at.
+  void check_complete() const {
+    CHECK(compared_ >= std::count_if(case_.margin.begin(), case_.margin.end(),
+                                     [&](double margin) { return margin >= accuracy_.margin; }));
+    CHECK(logits_compared_ >= static_cast<int>(case_.logits_positions.size()));
+  }
 
  private:
   Cache& cache_;
   const GoldenCase& case_;
+  Accuracy accuracy_;
   std::vector<int32_t> tokens_;
   weir_sequence sequence_;
   int32_t cached_ = 0;
@@ -146,13 +168,6 @@ void advance(Step& step, std::vector<Run*> runs, int32_t chunk) {
   }
 }
 
-void check_complete(const Run& run, const GoldenCase& golden_case) {
-  const auto demanded = std::count_if(golden_case.margin.begin(), golden_case.margin.end(),
-                                      [](double margin) { return margin >= kDemandedMargin; });
-  CHECK(run.compared() >= demanded);
-  CHECK(run.logits_compared() >= static_cast<int>(golden_case.logits_positions.size()));
-}
-
 std::vector<Run*> unfinished(std::vector<Run>& runs) {
   std::vector<Run*> left;
   for (Run& run : runs) {
@@ -161,30 +176,41 @@ std::vector<Run*> unfinished(std::vector<Run>& runs) {
   return left;
 }
 
-std::vector<Run> all_cases(Cache& cache) {
+std::vector<Run> all_cases(Cache& cache, weir_precision precision) {
   std::vector<Run> runs;
-  for (const GoldenCase& golden_case : golden()) runs.emplace_back(cache, golden_case);
+  for (const GoldenCase& golden_case : golden()) runs.emplace_back(cache, golden_case, precision);
   return runs;
+}
+
+// Those that this processor can compute in.
+std::vector<weir_precision> precisions() {
+  if (cpu::avx512::supported()) return {WEIR_PRECISION_FP32, WEIR_PRECISION_BF16, WEIR_PRECISION_INT8};
+  MESSAGE("skipped: bf16 and int8 need a processor with AVX-512 BF16");
+  return {WEIR_PRECISION_FP32};
 }
 
 struct Setting {
   weir_device_kind kind;
   int32_t threads;
+  weir_precision precision;
 };
-const Setting kSettings[] = {{WEIR_DEVICE_CPU_REFERENCE, 1},
-                             {WEIR_DEVICE_CPU, 1},
-                             {WEIR_DEVICE_CPU, 2},
-                             {WEIR_DEVICE_CPU, 3},
-                             {WEIR_DEVICE_CPU, 4}};
+
+std::vector<Setting> settings() {
+  std::vector<Setting> all = {{WEIR_DEVICE_CPU_REFERENCE, 1, WEIR_PRECISION_FP32}};
+  for (const weir_precision precision : precisions()) {
+    for (const int32_t threads : {1, 2, 3, 4}) all.push_back({WEIR_DEVICE_CPU, threads, precision});
+  }
+  return all;
+}
 
 }  // namespace
 
 TEST_CASE("golden: alone and all at once, for every block size, chunk and number of threads") {
-  for (const Setting& setting : kSettings) {
+  for (const Setting& setting : settings()) {
     // The model is so small that its operators would leave most of their work to one thread.
     std::optional<SharedWork> shared_work;
     if (setting.threads > 1) shared_work.emplace();
-    Device device(setting.kind, setting.threads);
+    Device device(setting.kind, setting.threads, setting.precision);
     Model model(device, model_directory());
     for (const int32_t block_size : {1, 3, 16}) {
       for (const int32_t chunk : {1, 2, 7, 512}) {
@@ -194,19 +220,20 @@ TEST_CASE("golden: alone and all at once, for every block size, chunk and number
         if ((setting.kind == WEIR_DEVICE_CPU_REFERENCE || setting.threads > 2) && chunk < 7) continue;
         CAPTURE(setting.kind);
         CAPTURE(setting.threads);
+        CAPTURE(setting.precision);
         CAPTURE(block_size);
         CAPTURE(chunk);
         Cache cache(model, block_size, 2000);
         Step step(cache, 16, 1024);
-        std::vector<Run> together = all_cases(cache);
+        std::vector<Run> together = all_cases(cache, setting.precision);
         for (auto left = unfinished(together); !left.empty(); left = unfinished(together))
           advance(step, left, chunk);
-        for (size_t i = 0; i < together.size(); i++) check_complete(together[i], golden()[i]);
+        for (const Run& run : together) run.check_complete();
 
         for (const GoldenCase& golden_case : golden()) {
-          Run alone(cache, golden_case);
+          Run alone(cache, golden_case, setting.precision);
           while (!alone.finished()) advance(step, {&alone}, chunk);
-          check_complete(alone, golden_case);
+          alone.check_complete();
           cache.free(alone.sequence());
         }
       }
@@ -215,88 +242,100 @@ TEST_CASE("golden: alone and all at once, for every block size, chunk and number
 }
 
 TEST_CASE("golden: eviction and recompute") {
-  Device device(WEIR_DEVICE_CPU, 2);
-  Model model(device, model_directory());
-  Cache cache(model, 3, 400);
-  Step step(cache, 16, 1024);
-  std::vector<Run> runs = all_cases(cache);
-  int iteration = 0;
-  for (auto left = unfinished(runs); !left.empty(); left = unfinished(runs), iteration++) {
-    // One request after the other loses everything it has, twice; then all may finish.
-    if (iteration % 5 == 4 && iteration < 5 * 18) left[iteration / 5 % left.size()]->evict();
-    advance(step, left, 7);
+  for (const weir_precision precision : precisions()) {
+    CAPTURE(precision);
+    Device device(WEIR_DEVICE_CPU, 2, precision);
+    Model model(device, model_directory());
+    Cache cache(model, 3, 400);
+    Step step(cache, 16, 1024);
+    std::vector<Run> runs = all_cases(cache, precision);
+    int iteration = 0;
+    for (auto left = unfinished(runs); !left.empty(); left = unfinished(runs), iteration++) {
+      // One request after the other loses everything it has, twice; then all may finish.
+      if (iteration % 5 == 4 && iteration < 5 * 18) left[iteration / 5 % left.size()]->evict();
+      advance(step, left, 7);
+    }
+    for (const Run& run : runs) run.check_complete();
+    CHECK(iteration > 64);
   }
-  for (size_t i = 0; i < runs.size(); i++) check_complete(runs[i], golden()[i]);
-  CHECK(iteration > 64);
 }
 
 TEST_CASE("golden: swap out and in") {
-  Device device(WEIR_DEVICE_CPU, 2);
-  Model model(device, model_directory());
-  Cache cache(model, 4, 400, 400);
-  Step step(cache, 16, 1024);
-  std::vector<Run> runs = all_cases(cache);
-  int iteration = 0;
-  for (auto left = unfinished(runs); !left.empty(); left = unfinished(runs), iteration++) {
-    // Others may take the freed blocks, so what comes back comes back elsewhere.
-    Run* victim = left[static_cast<size_t>(iteration) % left.size()];
-    REQUIRE(weir_sequence_swap_out(cache.handle(), victim->sequence(), nullptr) == WEIR_OK);
-    std::vector<Run*> others;
-    std::copy_if(left.begin(), left.end(), std::back_inserter(others),
-                 [&](Run* run) { return run != victim; });
-    if (!others.empty()) advance(step, others, 7);
-    REQUIRE(weir_sequence_swap_in(cache.handle(), victim->sequence(), nullptr) == WEIR_OK);
-    advance(step, {victim}, 7);
+  for (const weir_precision precision : precisions()) {
+    CAPTURE(precision);
+    Device device(WEIR_DEVICE_CPU, 2, precision);
+    Model model(device, model_directory());
+    Cache cache(model, 4, 400, 400);
+    Step step(cache, 16, 1024);
+    std::vector<Run> runs = all_cases(cache, precision);
+    int iteration = 0;
+    for (auto left = unfinished(runs); !left.empty(); left = unfinished(runs), iteration++) {
+      // Others may take the freed blocks, so what comes back comes back elsewhere.
+      Run* victim = left[static_cast<size_t>(iteration) % left.size()];
+      REQUIRE(weir_sequence_swap_out(cache.handle(), victim->sequence(), nullptr) == WEIR_OK);
+      std::vector<Run*> others;
+      std::copy_if(left.begin(), left.end(), std::back_inserter(others),
+                   [&](Run* run) { return run != victim; });
+      if (!others.empty()) advance(step, others, 7);
+      REQUIRE(weir_sequence_swap_in(cache.handle(), victim->sequence(), nullptr) == WEIR_OK);
+      advance(step, {victim}, 7);
+    }
+    for (const Run& run : runs) run.check_complete();
+    CHECK(cache.statistics().swapped_out > 100);
+    CHECK(cache.statistics().swap_used == 0);
   }
-  for (size_t i = 0; i < runs.size(); i++) check_complete(runs[i], golden()[i]);
-  CHECK(cache.statistics().swapped_out > 100);
-  CHECK(cache.statistics().swap_used == 0);
 }
 
 TEST_CASE("golden: parent and child go on after a fork") {
-  Device device(WEIR_DEVICE_CPU, 2);
-  Model model(device, model_directory());
-  int64_t copied = 0;
-  for (const GoldenCase& golden_case : golden()) {
-    Cache cache(model, 16, 400);
-    Step step(cache, 16, 1024);
-    Run parent(cache, golden_case);
-    for (int i = 0; i < 21; i++) advance(step, {&parent}, 512);
-    Run child(parent);
-    weir_sequence copy = 0;
-    REQUIRE(weir_sequence_fork(cache.handle(), parent.sequence(), &copy, nullptr) == WEIR_OK);
-    child.set_sequence(copy);
-    // First a stray sequence writes other tokens into the shared block.
-    weir_sequence stray = 0;
-    REQUIRE(weir_sequence_fork(cache.handle(), copy, &stray, nullptr) == WEIR_OK);
-    const int32_t other = 5;
-    step.clear();
-    step.add(stray, &other, 1);
-    REQUIRE(step.run() == WEIR_OK);
-    while (!parent.finished()) advance(step, {&parent, &child}, 512);
-    check_complete(parent, golden_case);
-    check_complete(child, golden_case);
-    copied += cache.statistics().copied_on_write;
+  for (const weir_precision precision : precisions()) {
+    CAPTURE(precision);
+    Device device(WEIR_DEVICE_CPU, 2, precision);
+    Model model(device, model_directory());
+    int64_t copied = 0;
+    for (const GoldenCase& golden_case : golden()) {
+      Cache cache(model, 16, 400);
+      Step step(cache, 16, 1024);
+      Run parent(cache, golden_case, precision);
+      for (int i = 0; i < 21; i++) advance(step, {&parent}, 512);
+      Run child(parent);
+      weir_sequence copy = 0;
+      REQUIRE(weir_sequence_fork(cache.handle(), parent.sequence(), &copy, nullptr) == WEIR_OK);
+      child.set_sequence(copy);
+      // First a stray sequence writes other tokens into the shared block.
+      weir_sequence stray = 0;
+      REQUIRE(weir_sequence_fork(cache.handle(), copy, &stray, nullptr) == WEIR_OK);
+      const int32_t other = 5;
+      step.clear();
+      step.add(stray, &other, 1);
+      REQUIRE(step.run() == WEIR_OK);
+      while (!parent.finished()) advance(step, {&parent, &child}, 512);
+      parent.check_complete();
+      child.check_complete();
+      copied += cache.statistics().copied_on_write;
+    }
+    // Most prompts do not end where a block ends, and then two of the three copy the last block.
+    CHECK(copied > 9);
   }
-  // Most prompts do not end where a block ends, and then two of the three copy the last block.
-  CHECK(copied > 9);
 }
 
 TEST_CASE("golden: the same after truncating what was appended in between") {
-  Device device(WEIR_DEVICE_CPU, 2);
-  Model model(device, model_directory());
-  Cache cache(model, 3, 400);
-  Step step(cache, 16, 1024);
-  const GoldenCase& golden_case = golden()[1];
-  Run run(cache, golden_case);
-  const std::vector<int32_t> stray(11, 17);
-  while (!run.finished()) {
-    const int32_t length = cache.describe(run.sequence()).length;
-    step.clear();
-    step.add(run.sequence(), stray.data(), static_cast<int32_t>(stray.size()));
-    REQUIRE(step.run() == WEIR_OK);
-    REQUIRE(weir_sequence_truncate(cache.handle(), run.sequence(), length, nullptr) == WEIR_OK);
-    advance(step, {&run}, 512);
+  for (const weir_precision precision : precisions()) {
+    CAPTURE(precision);
+    Device device(WEIR_DEVICE_CPU, 2, precision);
+    Model model(device, model_directory());
+    Cache cache(model, 3, 400);
+    Step step(cache, 16, 1024);
+    const GoldenCase& golden_case = golden()[1];
+    Run run(cache, golden_case, precision);
+    const std::vector<int32_t> stray(11, 17);
+    while (!run.finished()) {
+      const int32_t length = cache.describe(run.sequence()).length;
+      step.clear();
+      step.add(run.sequence(), stray.data(), static_cast<int32_t>(stray.size()));
+      REQUIRE(step.run() == WEIR_OK);
+      REQUIRE(weir_sequence_truncate(cache.handle(), run.sequence(), length, nullptr) == WEIR_OK);
+      advance(step, {&run}, 512);
+    }
+    run.check_complete();
   }
-  check_complete(run, golden_case);
 }

@@ -37,7 +37,8 @@ struct NamedBackend {
   std::unique_ptr<Backend> backend;
 };
 
-// The backends on this machine with one to four threads; each operator test runs on all of them.
+// The backends in 32-bit floats on this machine, with one to four threads; each operator test runs on all of
+// them.
 class PresentBackends {
  public:
   PresentBackends() {
@@ -52,6 +53,7 @@ class PresentBackends {
     weir_device_options options{};
     options.kind = kind;
     options.threads = threads;
+    options.precision = WEIR_PRECISION_FP32;
     present_.push_back(
         {std::string(name) + " with " + std::to_string(threads) + " threads", open_backend(options)});
   }
