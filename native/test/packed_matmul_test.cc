@@ -155,36 +155,41 @@ TEST_CASE("packed matmul: int8 of zeros is zero, and one input alone sets the sc
 TEST_CASE("packed matmul: a row has the same bits alone, in any company, and on any number of threads") {
   if (skipped()) return;
   const SharedWork shared_work;
+  constexpr Shape kShape{2048, 700};
+  constexpr int64_t kMost = 300;
+  const auto weight = random_floats(kShape.in * kShape.out, 1, 0.1f);
+  const auto x = random_floats(kMost * kShape.in, 2);
   for (const weir_precision precision : {WEIR_PRECISION_BF16, WEIR_PRECISION_INT8}) {
-    const Shape shape{1030, 700};
-    const auto weight = random_floats(shape.in * shape.out, 1, 0.1f);
-    constexpr int64_t kMost = 300;
-    const auto x = random_floats(kMost * shape.in, 2);
-    std::vector<float> first;
-    for (const int32_t flags : {0, static_cast<int32_t>(WEIR_DEVICE_DETERMINISTIC)}) {
+    // Row by row.
+    std::vector<float> alone;
+    for (const int32_t flags : {static_cast<int32_t>(WEIR_DEVICE_DETERMINISTIC), 0}) {
       for (const int32_t threads : {1, 2, 4}) {
         const auto backend = open(precision, threads, flags);
-        const auto matrix = make_matrix(*backend, weight, shape);
+        const auto matrix = make_matrix(*backend, weight, kShape);
         const auto context = backend->make_context(8);
+        const auto run = [&](int64_t first, int64_t rows) {
+          const std::vector<float> some(x.begin() + first * kShape.in,
+                                        x.begin() + (first + rows) * kShape.in);
+          return precision == WEIR_PRECISION_BF16 ? multiply(*context, *matrix, rounded(some), rows, kShape)
+                                                  : multiply(*context, *matrix, some, rows, kShape);
+        };
+        if (alone.empty()) {
+          for (int64_t row = 0; row < kMost; row++) {
+            const auto out = run(row, 1);
+            alone.insert(alone.end(), out.begin(), out.end());
+          }
+        }
         for (const int64_t rows : kRows) {
+          // From 128 rows on bf16 goes to oneDNN, which adds up in another order, unless the mode is
+          // deterministic.
+          if (flags == 0 && precision == WEIR_PRECISION_BF16 && rows >= 128) continue;
           CAPTURE(precision);
+          CAPTURE(flags);
           CAPTURE(threads);
           CAPTURE(rows);
-          const std::vector<float> some(x.begin(), x.begin() + rows * shape.in);
-          const auto out = precision == WEIR_PRECISION_BF16
-                               ? multiply(*context, *matrix, rounded(some), rows, shape)
-                               : multiply(*context, *matrix, some, rows, shape);
-          if (first.empty()) first.assign(kMost * shape.out, 0);
-          // Row counts grow, so every row is compared with the first time that it was computed.
-          static_assert(kRows[0] == 1);
-          if (threads == 1 && flags == 0) {
-            const int64_t known =
-                rows == 1 ? 0 : *(std::lower_bound(std::begin(kRows), std::end(kRows), rows) - 1);
-            CHECK(std::memcmp(out.data(), first.data(), known * shape.out * sizeof(float)) == 0);
-            std::copy(out.begin(), out.end(), first.begin());
-          } else {
-            CHECK(std::memcmp(out.data(), first.data(), out.size() * sizeof(float)) == 0);
-          }
+          const int64_t first = kMost - rows;
+          const auto out = run(first, rows);
+          CHECK(std::memcmp(out.data(), alone.data() + first * kShape.out, out.size() * sizeof(float)) == 0);
         }
       }
     }

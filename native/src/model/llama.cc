@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "model/readahead.h"
 
 namespace weir {
 namespace {
@@ -35,6 +36,11 @@ class Loader {
     if (options.weights == WEIR_WEIGHTS_FILES) {
       checkpoint_.emplace(directory, config);
       total_ = static_cast<int64_t>(checkpoint_->weight_bytes());
+      std::vector<TensorView> in_order;
+      for (const ExpectedTensor& tensor : expected_tensors(config)) {
+        in_order.push_back(checkpoint_->tensor(tensor.name));
+      }
+      readahead_.emplace(std::move(in_order));
     } else {
       total_ = config.parameters() * static_cast<int64_t>(sizeof(float));
     }
@@ -65,7 +71,10 @@ class Loader {
   void loaded(const WeightSource& source) {
     int64_t bytes = 0;
     if (checkpoint_) {
-      for (const TensorView& part : source.parts) bytes += static_cast<int64_t>(part.bytes);
+      for (const TensorView& part : source.parts) {
+        bytes += static_cast<int64_t>(part.bytes);
+        readahead_->used(part);
+      }
     } else {
       bytes = source.rows * source.columns * static_cast<int64_t>(sizeof(float));
     }
@@ -82,6 +91,7 @@ class Loader {
 
   const weir_model_options& options_;
   std::optional<Checkpoint> checkpoint_;
+  std::optional<Readahead> readahead_;
   std::vector<TensorView> parts_;
   int64_t total_ = 0;
   int64_t done_ = 0;
@@ -99,9 +109,10 @@ int64_t device_bytes(const Backend& backend, const ModelConfig& config) {
   const int64_t head = backend.matrix_bytes(config.vocabulary_size, hidden);
   const bool shared = config.tied_embeddings && backend.embeds_from_matrices();
   const int64_t embedding = shared ? 0 : backend.table_bytes(config.vocabulary_size, hidden);
+  const int64_t norms = (2 * int64_t{config.layers} + 1) * hidden * 4;
   // The rotations exist twice for a moment.
   const int64_t rotations = 2 * int64_t{config.context_length} * config.head_size * 4;
-  return config.layers * layer + head + embedding + rotations;
+  return config.layers * layer + head + embedding + norms + rotations;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "backend/cpu/avx512/target.h"
 #include "core/error.h"
 #include "core/philox.h"
 
