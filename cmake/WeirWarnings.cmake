@@ -7,10 +7,8 @@ function(weir_warnings target)
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow>
     $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic>)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    # False alarms in std::string (https://gcc.gnu.org/bugzilla/show_bug.cgi?id=105329) and in the AVX-512 intrinsics
-    # (https://gcc.gnu.org/bugzilla/show_bug.cgi?id=105593).
-    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict -Wno-maybe-uninitialized
-      -Wno-uninitialized>)
+    # False alarms in std::string, https://gcc.gnu.org/bugzilla/show_bug.cgi?id=105329
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
   endif()
   if(WEIR_WERROR)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)

@@ -4,11 +4,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "backend/cpu/avx512/target.h"
+#include "backend/cpu/avx512/vector.h"
 
 #if defined(WEIR_HAS_AVX512)
-
-#include <immintrin.h>
 
 namespace weir::cpu::avx512 {
 namespace {
