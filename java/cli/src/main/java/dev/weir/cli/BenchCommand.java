@@ -176,9 +176,11 @@ final class BenchCommand implements Callable<Integer> {
   public Integer call() throws CliException {
     checkArguments();
     SplittableRandom random = new SplittableRandom(seed);
-    ModelInfo shape = Model.inspect(model, engineArguments.weights().modelOptions());
-    Source source = source(random);
     DeviceInfo device = engineArguments.describeDevice();
+    ModelInfo shape =
+        Model.inspect(model, engineArguments.weights().modelOptions())
+            .inPrecision(device.precision());
+    Source source = source(random);
     long longest =
         Math.min(shape.contextLength(), engineArguments.cache().tokens(shape.kvBytesPerToken()));
     Calibration calibration = calibrate(fitting(source.arrivals(), longest), shape, random.split());

@@ -17,7 +17,7 @@ import dev.weir.engine.tokenizer.Tokenizer;
 import dev.weir.engine.tokenizer.Tokenizers;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
-import dev.weir.runtime.DeviceOptions;
+import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelOptions;
 import dev.weir.scheduling.IterationCost;
@@ -43,6 +43,7 @@ import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -78,12 +79,7 @@ final class DemoCommand implements Callable<Integer> {
       description = "Folder of the model (default: ${DEFAULT-VALUE}).")
   private Path model;
 
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Threads of the CPU (default: as many as there are).")
-  private int threads;
+  @Mixin private ProcessorArguments processor;
 
   @Option(
       names = "--kv-blocks",
@@ -137,7 +133,7 @@ final class DemoCommand implements Callable<Integer> {
   @Override
   public Integer call() throws CliException {
     OptionCheck check = new OptionCheck(spec.commandLine());
-    check.atLeast("--threads", threads, 0);
+    processor.check(check);
     check.within("--kv-blocks", kvBlocks, 1, Long.MAX_VALUE / BLOCK_SIZE);
     check.positive("--load", load);
     check.notNegative("--temperature", temperature);
@@ -151,7 +147,7 @@ final class DemoCommand implements Callable<Integer> {
     List<String> prompts = prompts();
     checkLengths(check, prompts);
     DeviceInfo device;
-    try (Device opened = Device.open(DeviceOptions.cpu().withThreads(threads))) {
+    try (Device opened = Device.open(processor.device(DeviceKind.CPU))) {
       device = opened.info();
     }
 
@@ -290,7 +286,10 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   private EngineOptions.Builder options(String scheduler) {
-    return EngineOptions.builder(model).threads(threads).blockSize(BLOCK_SIZE).scheduler(scheduler);
+    EngineOptions.Builder builder =
+        EngineOptions.builder(model).blockSize(BLOCK_SIZE).scheduler(scheduler);
+    processor.applyTo(builder);
+    return builder;
   }
 
   private static int sameStories(List<ReportedRun> runs) {

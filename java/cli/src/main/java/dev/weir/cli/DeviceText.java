@@ -11,6 +11,8 @@ final class DeviceText {
         + ": "
         + device.name()
         + ", "
+        + PrecisionName.of(device.precision())
+        + ", "
         + device.threads()
         + (device.threads() == 1 ? " thread" : " threads")
         + ", matrices by "

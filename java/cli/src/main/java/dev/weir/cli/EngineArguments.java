@@ -4,7 +4,6 @@ import dev.weir.engine.EngineOptions;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
 import dev.weir.runtime.DeviceKind;
-import dev.weir.runtime.DeviceOptions;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.Preemption;
 import java.nio.file.Path;
@@ -23,13 +22,7 @@ final class EngineArguments {
       description = "cpu, cpu-reference (plain loops, slow) or cuda (default: ${DEFAULT-VALUE}).")
   private DeviceKind device;
 
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Threads of the CPU (default: as many as there are).")
-  private int threads;
-
+  @Mixin private ProcessorArguments processor;
   @Mixin private WeightsArguments weights;
   @Mixin private CacheArguments cache;
 
@@ -38,7 +31,7 @@ final class EngineArguments {
 
   /** Refuses values that are wrong for every model, device and scheduler. */
   void check(OptionCheck check) {
-    check.atLeast("--threads", threads, 0);
+    processor.check(check);
     check.atLeast("--layers", weights.layerLimit(), 0);
     cache.check(check);
     batch.check(check);
@@ -47,7 +40,7 @@ final class EngineArguments {
 
   /** Opens the device for a moment. */
   DeviceInfo describeDevice() {
-    try (Device opened = Device.open(new DeviceOptions(device, 0, threads))) {
+    try (Device opened = Device.open(processor.device(device))) {
       return opened.info();
     }
   }
@@ -72,13 +65,13 @@ final class EngineArguments {
     EngineOptions.Builder builder =
         EngineOptions.builder(model)
             .device(device)
-            .threads(threads)
             .blockSize(cache.blockSize())
             .swapBlocks(cache.swapBlocks())
             .preemption(preemption())
             .maxSequences(limits().maxSequences())
             .maxBatchTokens(limits().maxTokens())
             .layerLimit(weights.layerLimit());
+    processor.applyTo(builder);
     if (weights.randomWeights()) {
       builder.randomWeights(0);
     }

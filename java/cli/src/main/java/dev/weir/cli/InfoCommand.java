@@ -8,6 +8,8 @@ import dev.weir.runtime.DeviceOptions;
 import dev.weir.runtime.DeviceUnavailableException;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelInfo;
+import dev.weir.runtime.Precision;
+import dev.weir.runtime.UnsupportedException;
 import dev.weir.runtime.WeirLibrary;
 import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.SchedulerFactory;
@@ -34,8 +36,8 @@ import picocli.CommandLine.Spec;
     header = "Shows version, devices and schedulers, and what a model takes.",
     description = {
       "",
-      "Shows version, native library, devices and schedulers; for a model also its shape, and how"
-          + " many requests a KV pool holds.",
+      "Shows version, native library, devices and schedulers; for a model also its shape, what it"
+          + " takes of the CPU's memory, and how many requests a KV pool holds.",
       ""
     },
     footer = {
@@ -54,6 +56,7 @@ final class InfoCommand implements Callable<Integer> {
   private Path model;
 
   @Mixin private WeightsArguments weights;
+  @Mixin private PrecisionArguments precision;
   @Mixin private CacheArguments cache;
 
   @Option(
@@ -72,15 +75,16 @@ final class InfoCommand implements Callable<Integer> {
     OptionCheck check = new OptionCheck(spec.commandLine());
     check.atLeast("--layers", weights.layerLimit(), 0);
     cache.check(check);
+    List<DeviceEntry> devices = devices();
     Info info =
         new Info(
             VersionProvider.version(),
             Runtime.version().toString(),
             new Library(
                 WeirLibrary.version(), WeirLibrary.abiVersion(), WeirLibrary.path().toString()),
-            devices(),
+            devices,
             Schedulers.all().stream().map(InfoCommand::describe).toList(),
-            model == null ? null : describeModel());
+            model == null ? null : describeModel(precisionOf(devices)));
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       out.println(Json.line(info));
@@ -90,24 +94,41 @@ final class InfoCommand implements Callable<Integer> {
     return 0;
   }
 
-  private static List<DeviceEntry> devices() {
+  private List<DeviceEntry> devices() {
     List<DeviceEntry> devices = new ArrayList<>();
     for (DeviceKind kind : DeviceKind.values()) {
-      try (Device device = Device.open(DeviceOptions.of(kind))) {
+      DeviceOptions options = DeviceOptions.of(kind);
+      if (kind == DeviceKind.CPU) {
+        options = options.withPrecision(precision.precision());
+      }
+      try (Device device = Device.open(options)) {
         devices.add(new DeviceEntry(DeviceName.of(kind), true, null, device.info()));
-      } catch (DeviceUnavailableException e) {
+      } catch (DeviceUnavailableException | UnsupportedException e) {
         devices.add(new DeviceEntry(DeviceName.of(kind), false, e.getMessage(), null));
       }
     }
     return devices;
   }
 
+  /** Of the CPU. One that this processor lacks can still be planned for. */
+  private Precision precisionOf(List<DeviceEntry> devices) {
+    return precision.precision() != Precision.DEFAULT
+        ? precision.precision()
+        : devices.stream()
+            .filter(DeviceEntry::available)
+            .map(DeviceEntry::info)
+            .filter(info -> info.kind() == DeviceKind.CPU)
+            .findFirst()
+            .orElseThrow()
+            .precision();
+  }
+
   private static SchedulerEntry describe(SchedulerFactory factory) {
     return new SchedulerEntry(factory.name(), factory.description());
   }
 
-  private ModelEntry describeModel() {
-    ModelInfo shape = Model.inspect(model, weights.modelOptions());
+  private ModelEntry describeModel(Precision precision) {
+    ModelInfo shape = Model.inspect(model, weights.modelOptions()).inPrecision(precision);
     int length = tokens == null ? shape.contextLength() : tokens;
     if (length < 1 || length > shape.contextLength()) {
       throw new ParameterException(
@@ -150,7 +171,13 @@ final class InfoCommand implements Callable<Integer> {
               length,
               blocks / memory.blocksFor(length));
     }
-    return new ModelEntry(model.toString(), shape, pool);
+    return new ModelEntry(
+        model.toString(),
+        shape,
+        weights.randomWeights(),
+        precision,
+        WeightMemory.bytes(shape, precision),
+        pool);
   }
 
   private static void print(PrintWriter out, Info info) {
@@ -179,6 +206,8 @@ final class InfoCommand implements Callable<Integer> {
   private static String describe(DeviceInfo device) {
     return device.name()
         + ", "
+        + PrecisionName.of(device.precision())
+        + ", "
         + device.threads()
         + (device.threads() == 1 ? " thread" : " threads")
         + ", matrices by "
@@ -194,7 +223,14 @@ final class InfoCommand implements Callable<Integer> {
     ModelInfo shape = entry.shape();
     out.println("model         " + entry.folder());
     line(out, "parameters", Format.count(shape.parameters()));
-    line(out, "weights", Format.bytes(shape.weightBytes()));
+    line(
+        out,
+        "weights",
+        (entry.randomWeights() ? "" : Format.bytes(shape.weightBytes()) + " in the files, ")
+            + "about "
+            + Format.bytes(entry.weightMemoryBytes())
+            + " in memory in "
+            + PrecisionName.of(entry.precision()));
     line(out, "layers", Format.count(shape.layers()));
     line(
         out,
@@ -211,7 +247,10 @@ final class InfoCommand implements Callable<Integer> {
         "vocabulary",
         Format.count(shape.vocabularySize()) + (shape.tiedEmbeddings() ? ", tied" : ""));
     line(out, "context", Format.count(shape.contextLength()) + " tokens");
-    line(out, "KV a token", Format.bytes(shape.kvBytesPerToken()));
+    line(
+        out,
+        "KV a token",
+        Format.bytes(shape.kvBytesPerToken()) + " in " + PrecisionName.of(entry.precision()));
     Pool pool = entry.kvPool();
     if (pool != null) {
       line(
@@ -253,7 +292,16 @@ final class InfoCommand implements Callable<Integer> {
 
   record SchedulerEntry(String name, String description) {}
 
-  record ModelEntry(String folder, ModelInfo shape, Pool kvPool) {}
+  /**
+   * @param precision what shape.kvBytesPerToken, weightMemoryBytes and kvPool are for
+   */
+  record ModelEntry(
+      String folder,
+      ModelInfo shape,
+      boolean randomWeights,
+      Precision precision,
+      long weightMemoryBytes,
+      Pool kvPool) {}
 
   record Pool(
       long blocks, int blockSize, long bytes, long tokens, int tokensPerRequest, long requests) {}

@@ -3,6 +3,7 @@ package dev.weir.cli;
 import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.Schedulers;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -24,11 +25,18 @@ record OptionCheck(CommandLine command) {
       Pattern.compile(
           "\\b(maxTokens|topK|topP|repetitionPenalty|topLogProbabilities|kvBlocks|kvBytes"
               + "|blockSize|swapBlocks|maxSequences|maxBatchTokens|layerLimit)\\b");
+  private static final Pattern DEVICE_OPTION = Pattern.compile("\\bweir_device_options\\.(\\w+)");
+  private static final Pattern PRECISION = Pattern.compile("\\bWEIR_PRECISION_(\\w+)");
   private static final Pattern UPPER = Pattern.compile("[A-Z]");
 
-  /** Puts the option's name where a message of the engine names the setting behind it. */
+  /**
+   * Puts the option's name where a message of the engine or of the native layer names the setting
+   * behind it.
+   */
   static String namingOptions(String message) {
-    return SETTING.matcher(message).replaceAll(found -> option(found.group()));
+    String named = SETTING.matcher(message).replaceAll(found -> option(found.group()));
+    named = DEVICE_OPTION.matcher(named).replaceAll("--$1");
+    return PRECISION.matcher(named).replaceAll(found -> found.group(1).toLowerCase(Locale.ROOT));
   }
 
   private static String option(String setting) {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -46,13 +47,15 @@ class GenerateCommandTest {
     String prompt = "Once upon a time";
     String story = prompt + golden(prompt).get("greedy_text").asText();
 
-    CommandRun run = generate("--max-tokens", "64", prompt);
+    CommandRun run = generate("--precision", "fp32", "--max-tokens", "64", prompt);
     assertThat(run.err()).isEmpty();
     assertThat(run.out()).isEqualTo(story + System.lineSeparator());
     assertThat(run.status()).isZero();
 
     // Without a limit the story goes on.
-    assertThat(generate(prompt).out()).startsWith(story).hasSizeGreaterThan(story.length() + 100);
+    assertThat(generate("--precision", "fp32", prompt).out())
+        .startsWith(story)
+        .hasSizeGreaterThan(story.length() + 100);
   }
 
   @Test
@@ -62,6 +65,8 @@ class GenerateCommandTest {
         generate(
             "--ids",
             "1,403,407,261,378",
+            "--precision",
+            "fp32",
             "--max-tokens",
             "48",
             "--temperature",
@@ -105,6 +110,28 @@ class GenerateCommandTest {
         .isGreaterThanOrEqualTo(answer.at("/timings/time_to_first_token_ms").asDouble());
     assertThat(answer.get("evictions").asInt()).isZero();
     assertThat(answer.get("recomputed_tokens").asInt()).isZero();
+  }
+
+  /** The options reach the device: it refuses what it cannot do. */
+  @Test
+  void aPrecisionThatTheDeviceLacksIsNamedWithItsOption() {
+    CommandRun run = generate("--device", "cpu-reference", "--precision", "bf16", "Hello");
+    assertThat(run.status()).isEqualTo(1);
+    assertThat(run.err())
+        .startsWith("weir generate: --precision is ")
+        .contains("the reference backend computes in fp32 only");
+    assertThat(run.out()).isEmpty();
+  }
+
+  @Test
+  void pinnedAndDeterministicItSaysTheSame() {
+    String[] arguments = {"--max-tokens", "10", "--threads", "1", "Once upon a time"};
+    String[] settings = Arrays.copyOf(arguments, arguments.length + 2);
+    settings[arguments.length] = "--pin-threads";
+    settings[arguments.length + 1] = "--deterministic";
+    CommandRun run = generate(settings);
+    assertThat(run.err()).isEmpty();
+    assertThat(run.out()).isEqualTo(generate(arguments).out());
   }
 
   @Test

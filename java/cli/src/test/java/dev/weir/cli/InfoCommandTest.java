@@ -6,6 +6,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class InfoCommandTest {
   private static final String LLAMA_2_7B =
@@ -36,10 +38,19 @@ class InfoCommandTest {
 
   /**
    * Llama-2-7B: 6,738,415,616 parameters; 2 * 32 layers * 4096 * 4 bytes = 1 MiB of KV a token in
-   * fp32.
+   * fp32, half of it in the other two. In int8 a byte a weight, another one for each of the 32,000
+   * * 4096 numbers of the table, 8 for each of the 32 * (12,288 + 4096 + 22,016 + 4096) + 32,000
+   * outputs.
    */
-  @Test
-  void sizesAModelFromItsCard() throws Exception {
+  @ParameterizedTest
+  @CsvSource({
+    "fp32, 1048576, 26953662464, 20",
+    "bf16, 524288, 13476831232, 40",
+    "int8, 524288, 6880622592, 40"
+  })
+  void sizesAModelFromItsCard(
+      String precision, long kvBytesPerToken, long weightMemoryBytes, int requests)
+      throws Exception {
     JsonNode model =
         info(
                 "info",
@@ -47,23 +58,35 @@ class InfoCommandTest {
                 "--model",
                 LLAMA_2_7B,
                 "--random-weights",
+                "--precision",
+                precision,
                 "--kv-bytes",
                 "40GiB",
                 "--tokens",
                 "2048")
             .get("model");
     assertThat(model.at("/shape/parameters").asLong()).isEqualTo(6_738_415_616L);
-    assertThat(model.at("/shape/kv_bytes_per_token").asLong()).isEqualTo(1 << 20);
-    assertThat(model.at("/kv_pool/blocks").asLong()).isEqualTo(2560);
-    assertThat(model.at("/kv_pool/tokens").asLong()).isEqualTo(40_960);
-    assertThat(model.at("/kv_pool/requests").asLong()).isEqualTo(20);
+    assertThat(model.get("precision").asText()).isEqualToIgnoringCase(precision);
+    assertThat(model.at("/shape/kv_bytes_per_token").asLong()).isEqualTo(kvBytesPerToken);
+    assertThat(model.get("weight_memory_bytes").asLong()).isEqualTo(weightMemoryBytes);
+    assertThat(model.at("/kv_pool/tokens").asLong()).isEqualTo(2048L * requests);
+    assertThat(model.at("/kv_pool/requests").asLong()).isEqualTo(requests);
+  }
+
+  @Test
+  void aModelIsSizedForThePrecisionOfTheCpu() throws Exception {
+    JsonNode info = info("info", "--json", "--model", CommandRun.MODEL);
+    assertThat(info.at("/model/precision")).isEqualTo(info.at("/devices/0/info/precision"));
   }
 
   @Test
   void isReadable() {
-    CommandRun run = CommandRun.of("info", "--model", CommandRun.MODEL, "--kv-blocks", "100");
+    CommandRun run =
+        CommandRun.of(
+            "info", "--model", CommandRun.MODEL, "--kv-blocks", "100", "--precision", "fp32");
     assertThat(run.out())
         .contains("devices", "schedulers", "nested-wait", "260,032", "512 tokens")
+        .contains("in the files, about ", " in memory in fp32", "1.25 KiB in fp32")
         .contains("100 blocks of 16 tokens = 1,600 tokens", "at most 3 requests of 512 tokens");
   }
 }

@@ -7,7 +7,6 @@ import dev.weir.engine.tokenizer.TokenizerException;
 import dev.weir.engine.tokenizer.Tokenizers;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
-import dev.weir.runtime.DeviceOptions;
 import dev.weir.runtime.InvalidArgumentException;
 import dev.weir.runtime.KvCache;
 import dev.weir.runtime.KvCacheOptions;
@@ -128,8 +127,8 @@ public final class Engine implements AutoCloseable {
   /**
    * Loads the model and starts serving it.
    *
-   * @throws WeirException if the model cannot be loaded or memory does not suffice; its subclass
-   *     says which
+   * @throws WeirException if the device does not compute as asked for, the model cannot be loaded
+   *     or memory does not suffice; its subclass says which
    * @throws TokenizerException if the model folder has a tokenizer that cannot be used. A folder
    *     without one is fine for requests by token ids
    * @throws IllegalArgumentException if an option is wrong for this model, device or scheduler
@@ -149,9 +148,7 @@ public final class Engine implements AutoCloseable {
     try {
       Optional<Tokenizer> tokenizer = Tokenizers.find(options.model());
       tokenizer.ifPresent(opened::push);
-      Device device =
-          Device.open(
-              new DeviceOptions(options.device(), options.deviceOrdinal(), options.threads()));
+      Device device = Device.open(options.deviceOptions());
       opened.push(device);
       Model model =
           Model.load(

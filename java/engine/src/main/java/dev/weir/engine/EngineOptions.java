@@ -1,6 +1,8 @@
 package dev.weir.engine;
 
 import dev.weir.runtime.DeviceKind;
+import dev.weir.runtime.DeviceOptions;
+import dev.weir.runtime.Precision;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.Schedulers;
@@ -17,6 +19,9 @@ public final class EngineOptions {
   private final DeviceKind device;
   private final int deviceOrdinal;
   private final int threads;
+  private final Precision precision;
+  private final boolean pinThreads;
+  private final boolean deterministic;
   private final OptionalLong kvBlocks;
   private final OptionalLong kvBytes;
   private final int blockSize;
@@ -39,6 +44,9 @@ public final class EngineOptions {
     device = builder.device;
     deviceOrdinal = builder.deviceOrdinal;
     threads = builder.threads;
+    precision = builder.precision;
+    pinThreads = builder.pinThreads;
+    deterministic = builder.deterministic;
     kvBlocks = builder.kvBlocks;
     kvBytes = builder.kvBytes;
     blockSize = builder.blockSize;
@@ -78,6 +86,22 @@ public final class EngineOptions {
 
   public int threads() {
     return threads;
+  }
+
+  public Precision precision() {
+    return precision;
+  }
+
+  public boolean pinThreads() {
+    return pinThreads;
+  }
+
+  public boolean deterministic() {
+    return deterministic;
+  }
+
+  DeviceOptions deviceOptions() {
+    return new DeviceOptions(device, deviceOrdinal, threads, precision, pinThreads, deterministic);
   }
 
   public OptionalLong kvBlocks() {
@@ -150,6 +174,9 @@ public final class EngineOptions {
     private DeviceKind device = DeviceKind.CPU;
     private int deviceOrdinal;
     private int threads;
+    private Precision precision = Precision.DEFAULT;
+    private boolean pinThreads;
+    private boolean deterministic;
     private OptionalLong kvBlocks = OptionalLong.empty();
     private OptionalLong kvBytes = OptionalLong.empty();
     private int blockSize = 16;
@@ -183,9 +210,40 @@ public final class EngineOptions {
       return this;
     }
 
-    /** Operator threads of the CPU; 0, the default, for as many as the process may run on. */
+    /**
+     * Operator threads of the CPU; 0, the default, for as many as the process may run on. Engines
+     * with 0 share them and take turns, see {@link DeviceOptions}.
+     */
     public Builder threads(int threads) {
       this.threads = threads;
+      return this;
+    }
+
+    /**
+     * The numbers to compute with; {@link Precision#DEFAULT} by default, which is bfloat16 where
+     * the processor can. {@link Engine#device()} tells which it is. Greedy tokens of different
+     * precisions differ where two tokens are nearly equally likely.
+     */
+    public Builder precision(Precision precision) {
+      this.precision = Objects.requireNonNull(precision, "precision");
+      return this;
+    }
+
+    /**
+     * Whether the operator threads of the CPU and the engine's own thread each stay on one
+     * processor; false by default. For an engine that has the machine to itself.
+     */
+    public Builder pinThreads(boolean pinThreads) {
+      this.pinThreads = pinThreads;
+      return this;
+    }
+
+    /**
+     * Whether the tokens of a request must not depend on what else is in its batch, not even by
+     * rounding; false by default. Costs speed, in {@link Precision#FP32} much of it.
+     */
+    public Builder deterministic(boolean deterministic) {
+      this.deterministic = deterministic;
       return this;
     }
 

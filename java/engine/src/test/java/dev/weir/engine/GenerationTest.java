@@ -35,7 +35,7 @@ class GenerationTest {
 
   @BeforeAll
   static void start() {
-    engine = Engine.start(EngineOptions.builder(TestModel.STORIES).scheduler("fcfs").build());
+    engine = Engine.start(TestModel.inFp32().scheduler("fcfs").build());
   }
 
   @AfterAll
@@ -394,8 +394,7 @@ class GenerationTest {
 
   @Test
   void eventsTellWhoIsHeldAndWhoEnded() {
-    EngineOptions single =
-        EngineOptions.builder(TestModel.STORIES).scheduler("fcfs").maxSequences(1).build();
+    EngineOptions single = TestModel.inFp32().scheduler("fcfs").maxSequences(1).build();
     List<String> held = new CopyOnWriteArrayList<>();
     AtomicInteger finished = new AtomicInteger();
     Generation second;
@@ -424,7 +423,7 @@ class GenerationTest {
 
   @Test
   void eventsTellTheOverflowProbabilityOfEachAdmission() {
-    EngineOptions options = EngineOptions.builder(TestModel.STORIES).scheduler("weir").build();
+    EngineOptions options = TestModel.inFp32().scheduler("weir").build();
     List<Long> admitted = new CopyOnWriteArrayList<>();
     List<Double> probabilities = new CopyOnWriteArrayList<>();
     List<Long> submitted = new ArrayList<>();

@@ -38,7 +38,7 @@ class GoldenGenerationTest {
   @MethodSource("setups")
   void nineAtOnceInATinyPool(String scheduler, int blockSize, Preemption preemption) {
     EngineOptions options =
-        EngineOptions.builder(TestModel.STORIES)
+        TestModel.inFp32()
             .scheduler(scheduler)
             .blockSize(blockSize)
             .kvBlocks(320 / blockSize)
@@ -77,7 +77,7 @@ class GoldenGenerationTest {
   @MethodSource("batchLimits")
   void smallBatchesChunkThePrompts(int maxSequences, int maxBatchTokens) {
     EngineOptions options =
-        EngineOptions.builder(TestModel.STORIES)
+        TestModel.inFp32()
             .scheduler("fcfs")
             .maxSequences(maxSequences)
             .maxBatchTokens(maxBatchTokens)
@@ -94,7 +94,7 @@ class GoldenGenerationTest {
 
   @Test
   void textAndTokensAgree() {
-    try (Engine engine = Engine.start(EngineOptions.builder(TestModel.STORIES).build())) {
+    try (Engine engine = Engine.start(TestModel.inFp32().build())) {
       for (GoldenCase golden : TestModel.goldenCases()) {
         GenerationResult result =
             engine
@@ -120,8 +120,7 @@ class GoldenGenerationTest {
         request ->
             request.temperature(0.8f).topK(100).topP(0.95f).repetitionPenalty(1.1f).seed(4711);
     List<int[]> alone = new ArrayList<>();
-    try (Engine engine =
-        Engine.start(EngineOptions.builder(TestModel.STORIES).scheduler("fcfs").build())) {
+    try (Engine engine = Engine.start(TestModel.inFp32().scheduler("fcfs").build())) {
       for (GoldenCase golden : TestModel.goldenCases()) {
         alone.add(submit(engine, golden, sampling).await().ids());
       }
@@ -129,7 +128,7 @@ class GoldenGenerationTest {
     assertThat(alone.get(0)).isNotEqualTo(TestModel.goldenCases().get(0).greedy_ids());
     for (Preemption preemption : Preemption.values()) {
       EngineOptions crowded =
-          EngineOptions.builder(TestModel.STORIES)
+          TestModel.inFp32()
               .scheduler("fcfs")
               .kvBlocks(20)
               .swapBlocks(100)
@@ -152,7 +151,7 @@ class GoldenGenerationTest {
 
   @Test
   void logProbabilities() {
-    try (Engine engine = Engine.start(EngineOptions.builder(TestModel.STORIES).build())) {
+    try (Engine engine = Engine.start(TestModel.inFp32().build())) {
       GenerationResult result =
           engine
               .submit(

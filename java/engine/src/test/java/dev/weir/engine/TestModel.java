@@ -3,6 +3,7 @@ package dev.weir.engine;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.google.gson.Gson;
+import dev.weir.runtime.Precision;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -50,6 +51,11 @@ public final class TestModel {
     public String toString() {
       return '"' + prompt + '"';
     }
+  }
+
+  /** An engine in the arithmetic of the golden values, which no processor lacks. */
+  public static EngineOptions.Builder inFp32() {
+    return EngineOptions.builder(STORIES).precision(Precision.FP32);
   }
 
   private record Golden(GoldenCase[] cases) {}

@@ -19,6 +19,10 @@ public final class Device implements AutoCloseable {
    * Opens a device.
    *
    * @throws DeviceUnavailableException if it is not there; the message says what is missing
+   * @throws UnsupportedException if the processor (or the kind of device) does not compute in the
+   *     precision asked for; the message says what it lacks. {@link Precision#DEFAULT} and {@link
+   *     Precision#FP32} are there on every CPU
+   * @throws DeviceMemoryException if the system does not start so many threads
    * @throws InvalidArgumentException if a number is out of range
    * @throws NativeLibraryException if the native library cannot be used
    */
@@ -27,7 +31,14 @@ public final class Device implements AutoCloseable {
     WeirLibrary.load();
     try (NativeCall call = new NativeCall()) {
       Status.check(
-          NativeDevice.open(call, options.kind().code(), options.ordinal(), options.threads()),
+          NativeDevice.open(
+              call,
+              options.kind().code(),
+              options.ordinal(),
+              options.threads(),
+              options.precision().code(),
+              options.pinThreads(),
+              options.deterministic()),
           call.error());
       return new Device(call.result());
     }
@@ -57,6 +68,7 @@ public final class Device implements AutoCloseable {
           DeviceKind.of(info.kind()),
           info.ordinal(),
           info.threads(),
+          Precision.of(info.precision()),
           info.memoryTotal(),
           info.memoryAvailable(),
           info.name(),

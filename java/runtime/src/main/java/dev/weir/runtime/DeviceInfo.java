@@ -6,15 +6,18 @@ package dev.weir.runtime;
  * @param kind what computes
  * @param ordinal which GPU; 0 for the CPU
  * @param threads operator threads; 1 for {@link DeviceKind#CPU_REFERENCE}
+ * @param precision the numbers that models on it compute with; never {@link Precision#DEFAULT}
  * @param memoryTotal bytes of memory
  * @param memoryAvailable bytes of memory that were free at the time of the call
- * @param name the model of the processor, such as "AMD EPYC 9B14 (avx512f)"
- * @param matmul who multiplies matrices: "oneDNN 3.11.0", or why it is not oneDNN
+ * @param name the model of the processor, such as "AMD EPYC 9B14"
+ * @param matmul who multiplies matrices, such as "own AVX-512 kernels, oneDNN 3.11.0", or why
+ *     oneDNN does not
  */
 public record DeviceInfo(
     DeviceKind kind,
     int ordinal,
     int threads,
+    Precision precision,
     long memoryTotal,
     long memoryAvailable,
     String name,

@@ -4,9 +4,15 @@ import dev.weir.runtime.internal.ffi.NativeDevice;
 
 /** What computes. */
 public enum DeviceKind {
-  /** Threaded 32-bit operators on the CPU; oneDNN multiplies matrices where it is found. */
+  /**
+   * Threaded operators on the CPU in the {@link Precision} asked for; oneDNN takes part in
+   * multiplications where it is found.
+   */
   CPU(NativeDevice.CPU),
-  /** Plain single-threaded 32-bit loops: slow, to compare the others with. */
+  /**
+   * Plain single-threaded 32-bit loops, in {@link Precision#FP32} only: slow, to compare the others
+   * with.
+   */
   CPU_REFERENCE(NativeDevice.CPU_REFERENCE),
   /** An NVIDIA GPU. */
   CUDA(NativeDevice.CUDA);

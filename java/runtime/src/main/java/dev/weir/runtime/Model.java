@@ -37,7 +37,7 @@ public final class Model implements AutoCloseable {
    * @param progress filled while the call runs; may be null
    * @throws ModelIoException if a file cannot be read
    * @throws InvalidModelException if a file is damaged or inconsistent
-   * @throws UnsupportedModelException if the architecture or a number format is not supported
+   * @throws UnsupportedException if the architecture or a number format is not supported
    * @throws DeviceMemoryException if the weights do not fit
    * @throws InvalidArgumentException if an option is out of range
    * @throws ClosedException if the device was closed
@@ -80,7 +80,7 @@ public final class Model implements AutoCloseable {
    *
    * @throws ModelIoException if a file cannot be read
    * @throws InvalidModelException if a file is damaged or inconsistent
-   * @throws UnsupportedModelException if the architecture or a number format is not supported
+   * @throws UnsupportedException if the architecture or a number format is not supported
    * @throws InvalidArgumentException if an option is out of range
    * @throws NativeLibraryException if the native library cannot be used
    */

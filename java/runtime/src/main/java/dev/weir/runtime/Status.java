@@ -23,7 +23,7 @@ public enum Status {
   OUT_OF_MEMORY(NativeStatus.OUT_OF_MEMORY),
   /** A model file is damaged or inconsistent: {@link InvalidModelException}. */
   INVALID_MODEL(NativeStatus.INVALID_MODEL),
-  /** Well-formed, but beyond this release: {@link UnsupportedModelException}. */
+  /** Well-formed, but beyond this release or this processor: {@link UnsupportedException}. */
   UNSUPPORTED(NativeStatus.UNSUPPORTED),
   /** A file cannot be opened or read: {@link ModelIoException}. */
   IO_ERROR(NativeStatus.IO_ERROR),
@@ -70,7 +70,7 @@ public enum Status {
       case OUT_OF_SWAP -> new OutOfSwapException(message, needed, available);
       case OUT_OF_MEMORY -> new DeviceMemoryException(message, needed, available);
       case INVALID_MODEL -> new InvalidModelException(message);
-      case UNSUPPORTED -> new UnsupportedModelException(message);
+      case UNSUPPORTED -> new UnsupportedException(message);
       case IO_ERROR -> new ModelIoException(message);
       case DEVICE_UNAVAILABLE -> new DeviceUnavailableException(message);
       case DEVICE_FAILED -> new DeviceFailedException(message);

@@ -17,7 +17,7 @@ public abstract sealed class WeirException extends RuntimeException
         NativeLibraryException,
         OutOfBlocksException,
         OutOfSwapException,
-        UnsupportedModelException {
+        UnsupportedException {
   private final Status status;
   private final long needed;
   private final long available;

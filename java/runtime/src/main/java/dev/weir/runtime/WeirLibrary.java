@@ -21,9 +21,9 @@ import java.nio.file.Path;
  *       {@code org.bytedeco.javacpp.cachedir}).
  * </ol>
  *
- * <p>A setting that names nothing usable is an error. oneDNN, which multiplies matrices on the CPU,
- * is taken from the class path if it is there ({@code org.bytedeco:dnnl}); without it libweir's own
- * loops do, and {@link DeviceInfo#matmul()} says so.
+ * <p>A setting that names nothing usable is an error. oneDNN, which multiplies large matrices on
+ * the CPU, is taken from the class path if it is there ({@code org.bytedeco:dnnl}); without it
+ * libweir's own kernels do, and {@link DeviceInfo#matmul()} says so.
  *
  * <p>The JVM wants {@code --enable-native-access=ALL-UNNAMED} (or {@code Enable-Native-Access} in
  * the manifest of the application's jar) and prints a warning otherwise.

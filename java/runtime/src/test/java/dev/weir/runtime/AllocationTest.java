@@ -4,7 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The hot path puts nothing on the Java heap once it is warm. */
 class AllocationTest {
@@ -16,10 +17,11 @@ class AllocationTest {
   private final int[] chunk = {260, 261};
   private long checksum;
 
-  @Test
-  void steadyStateStepsAllocateNothing() {
+  @ParameterizedTest
+  @EnumSource(Precision.class)
+  void steadyStateStepsAllocateNothing(Precision precision) {
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    try (TestObjects objects = new TestObjects();
+    try (TestObjects objects = new TestObjects(precision);
         KvCache cache = objects.cache(ENTRIES * 4);
         Step step = Step.create(cache, new StepOptions(ENTRIES, ENTRIES * 2, TOP))) {
       Sequence[] sequences = new Sequence[ENTRIES];

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,6 +15,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -27,7 +29,7 @@ class BindingTest {
 
   @BeforeAll
   static void load() {
-    objects = new TestObjects();
+    objects = new TestObjects(Precision.FP32);
   }
 
   @AfterAll
@@ -44,7 +46,90 @@ class BindingTest {
     assertThat(info.memoryTotal()).isGreaterThan(info.memoryAvailable());
     assertThat(info.memoryAvailable()).isPositive();
     assertThat(info.name()).isNotBlank();
+    assertThat(info.precision()).isEqualTo(Precision.FP32);
     assertThat(info.matmul()).startsWith("oneDNN 3.");
+  }
+
+  @Test
+  void theDefaultPrecisionIsTheBestThatTheProcessorHas() {
+    boolean bfloat16 = true;
+    try {
+      Device.open(DeviceOptions.cpu().withPrecision(Precision.BF16)).close();
+    } catch (UnsupportedException e) {
+      assertThat(e).hasMessageContaining("BF16").hasMessageContaining("FP32");
+      bfloat16 = false;
+    }
+    try (Device device = Device.open(DeviceOptions.cpu())) {
+      assertThat(device.info().precision()).isEqualTo(bfloat16 ? Precision.BF16 : Precision.FP32);
+      assertThat(device.info().threads()).isPositive();
+    }
+    try (Device reference = Device.open(DeviceOptions.of(DeviceKind.CPU_REFERENCE))) {
+      assertThat(reference.info().precision()).isEqualTo(Precision.FP32);
+    }
+  }
+
+  @Test
+  void theReferenceHasOnePrecisionOnly() {
+    for (Precision precision : List.of(Precision.BF16, Precision.INT8)) {
+      assertThatExceptionOfType(UnsupportedException.class)
+          .isThrownBy(
+              () ->
+                  Device.open(DeviceOptions.of(DeviceKind.CPU_REFERENCE).withPrecision(precision)))
+          .withMessageContaining("reference")
+          .satisfies(e -> assertThat(e.status()).isEqualTo(Status.UNSUPPORTED));
+    }
+  }
+
+  @Test
+  void aDeterministicDeviceMultipliesFloatsItself() {
+    try (Device device =
+        Device.open(DeviceOptions.cpu().withPrecision(Precision.FP32).withDeterministic(true))) {
+      assertThat(device.info().matmul()).contains("deterministic");
+    }
+  }
+
+  @Test
+  void aThreadThatRunsStepsOnPinnedThreadsStaysOnOneProcessor() throws InterruptedException {
+    List<String> processors = new ArrayList<>();
+    Thread runner =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  try (Device device = Device.open(DeviceOptions.cpu().withPinThreads(true));
+                      Model model = Model.load(device, Golden.MODEL, ModelOptions.defaults());
+                      KvCache cache = KvCache.create(model, KvCacheOptions.ofBlocks(4));
+                      Step step = Step.create(cache, StepOptions.defaults())) {
+                    int[] prompt = prompt(40);
+                    step.sample(step.add(cache.createSequence(), prompt, 0, 40), Sampling.greedy());
+                    step.run();
+                    try (Stream<String> lines = Files.lines(Path.of("/proc/thread-self/status"))) {
+                      lines
+                          .filter(line -> line.startsWith("Cpus_allowed_list:"))
+                          .map(line -> line.split("\\s+")[1])
+                          .forEach(processors::add);
+                    }
+                  } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                  }
+                });
+    runner.join();
+    assertThat(processors).singleElement().asString().matches("\\d+");
+  }
+
+  @Test
+  void aTokenTakesAsMuchAsInspectionSaysOfThePrecision() {
+    ModelInfo inspected = Model.inspect(Golden.MODEL, ModelOptions.defaults());
+    for (Precision precision : List.of(Precision.FP32, Precision.BF16, Precision.INT8)) {
+      try (Device device = Device.open(DeviceOptions.cpu().withPrecision(precision));
+          Model model = Model.load(device, Golden.MODEL, ModelOptions.defaults())) {
+        assertThat(model.info()).isEqualTo(inspected.inPrecision(precision));
+      } catch (UnsupportedException e) {
+        assertThat(precision).isNotEqualTo(Precision.FP32);
+      }
+    }
+    assertThatExceptionOfType(IllegalArgumentException.class)
+        .isThrownBy(() -> inspected.inPrecision(Precision.DEFAULT))
+        .withMessageContaining("DEFAULT");
   }
 
   @Test
@@ -695,7 +780,7 @@ class BindingTest {
         folder.resolve("config.json"),
         Files.readString(Golden.MODEL.resolve("config.json"))
             .replace("LlamaForCausalLM", "GPT2LMHeadModel"));
-    assertThatExceptionOfType(UnsupportedModelException.class)
+    assertThatExceptionOfType(UnsupportedException.class)
         .isThrownBy(() -> Model.inspect(folder, ModelOptions.defaults()))
         .withMessageContaining("GPT2LMHeadModel");
   }

@@ -23,7 +23,7 @@ class CloseRaceTest {
 
   @BeforeAll
   static void load() {
-    objects = new TestObjects();
+    objects = new TestObjects(Precision.DEFAULT);
   }
 
   @AfterAll

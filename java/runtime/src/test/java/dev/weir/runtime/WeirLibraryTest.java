@@ -49,8 +49,8 @@ class WeirLibraryTest {
     Outcome outcome = probe(List.of(), Map.of(), classPath());
     assertThat(Path.of(outcome.line("path"))).isRegularFile();
     assertThat(outcome.line("version")).isEqualTo(WeirLibrary.version());
-    assertThat(outcome.line("abi")).isEqualTo("1000");
-    assertThat(outcome.line("matmul")).startsWith("oneDNN 3.");
+    assertThat(outcome.line("abi")).isEqualTo("1001");
+    assertThat(outcome.line("matmul")).contains("oneDNN 3.");
     assertThat(outcome.lines("mapped"))
         .as("one copy of each, from one folder")
         .hasSize(2)
@@ -63,7 +63,7 @@ class WeirLibraryTest {
   @Test
   void worksWithoutOneDnnAndSaysSo() throws Exception {
     Outcome outcome = probe(List.of(), Map.of(), classPathWithout("dnnl"));
-    assertThat(outcome.line("matmul")).doesNotStartWith("oneDNN 3.").contains("oneDNN");
+    assertThat(outcome.line("matmul")).doesNotContain("oneDNN 3.").contains("oneDNN was not found");
     assertThat(outcome.errors()).isEmpty();
   }
 
@@ -165,15 +165,15 @@ class WeirLibraryTest {
     Path other = compile("int weir_abi_version(void) { return 2001; }");
     assertFails(List.of("-Dweir.library=" + other), Map.of())
         .startsWith(
-            other + " has version 2.1 of the ABI, this binding needs 1.0 or a later minor version")
+            other + " has version 2.1 of the ABI, this binding needs 1.1 or a later minor version")
         .contains("weir.library");
   }
 
   @Test
   void aLibraryThatLacksFunctions() throws Exception {
-    Path other = compile("int weir_abi_version(void) { return 1000; }");
+    Path other = compile("int weir_abi_version(void) { return 1001; }");
     assertFails(List.of("-Dweir.library=" + other), Map.of())
-        .startsWith(other + " says it has version 1.0 of the ABI but lacks functions of it");
+        .startsWith(other + " says it has version 1.1 of the ABI but lacks functions of it");
   }
 
   @Test

@@ -49,7 +49,9 @@ final class Layouts {
           JAVA_INT.withName("struct_size"),
           JAVA_INT.withName("kind"),
           JAVA_INT.withName("ordinal"),
-          JAVA_INT.withName("threads"));
+          JAVA_INT.withName("threads"),
+          JAVA_INT.withName("precision"),
+          JAVA_INT.withName("flags"));
 
   static final StructLayout DEVICE_INFO =
       struct(
@@ -61,7 +63,9 @@ final class Layouts {
           JAVA_LONG.withName("memory_total"),
           JAVA_LONG.withName("memory_available"),
           MemoryLayout.sequenceLayout(DEVICE_NAME_BYTES, JAVA_BYTE).withName("name"),
-          MemoryLayout.sequenceLayout(DEVICE_MATMUL_BYTES, JAVA_BYTE).withName("matmul"));
+          MemoryLayout.sequenceLayout(DEVICE_MATMUL_BYTES, JAVA_BYTE).withName("matmul"),
+          JAVA_INT.withName("precision"),
+          JAVA_INT.withName("reserved"));
 
   static final StructLayout PROGRESS =
       struct(

@@ -10,9 +10,19 @@ public final class NativeDevice {
   public static final int CPU_REFERENCE = 1;
   public static final int CUDA = 2;
 
+  public static final int PRECISION_DEFAULT = 0;
+  public static final int PRECISION_FP32 = 1;
+  public static final int PRECISION_BF16 = 2;
+  public static final int PRECISION_INT8 = 3;
+
+  static final int PIN_THREADS = 1;
+  static final int DETERMINISTIC = 2;
+
   private static final long KIND = Layouts.offset(Layouts.DEVICE_OPTIONS, "kind");
   private static final long ORDINAL = Layouts.offset(Layouts.DEVICE_OPTIONS, "ordinal");
   private static final long THREADS = Layouts.offset(Layouts.DEVICE_OPTIONS, "threads");
+  private static final long PRECISION = Layouts.offset(Layouts.DEVICE_OPTIONS, "precision");
+  private static final long FLAGS = Layouts.offset(Layouts.DEVICE_OPTIONS, "flags");
 
   private NativeDevice() {}
 
@@ -24,11 +34,21 @@ public final class NativeDevice {
     }
   }
 
-  public static int open(NativeCall call, int kind, int ordinal, int threads) {
+  public static int open(
+      NativeCall call,
+      int kind,
+      int ordinal,
+      int threads,
+      int precision,
+      boolean pinThreads,
+      boolean deterministic) {
     MemorySegment options = Layouts.allocate(Layouts.DEVICE_OPTIONS, call.arena);
     options.set(JAVA_INT, KIND, kind);
     options.set(JAVA_INT, ORDINAL, ordinal);
     options.set(JAVA_INT, THREADS, threads);
+    options.set(JAVA_INT, PRECISION, precision);
+    options.set(
+        JAVA_INT, FLAGS, (pinThreads ? PIN_THREADS : 0) | (deterministic ? DETERMINISTIC : 0));
     try {
       return (int) Functions.DEVICE_OPEN.invokeExact(options, call.result, call.error().segment);
     } catch (Throwable t) {

@@ -15,6 +15,7 @@ public final class NativeDeviceInfo {
       Layouts.offset(Layouts.DEVICE_INFO, "memory_available");
   private static final long NAME = Layouts.offset(Layouts.DEVICE_INFO, "name");
   private static final long MATMUL = Layouts.offset(Layouts.DEVICE_INFO, "matmul");
+  private static final long PRECISION = Layouts.offset(Layouts.DEVICE_INFO, "precision");
 
   final MemorySegment segment;
 
@@ -48,5 +49,9 @@ public final class NativeDeviceInfo {
 
   public String matmul() {
     return segment.getString(MATMUL);
+  }
+
+  public int precision() {
+    return segment.get(JAVA_INT, PRECISION);
   }
 }

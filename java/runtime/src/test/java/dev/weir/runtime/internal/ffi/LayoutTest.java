@@ -70,6 +70,12 @@ class LayoutTest {
     expected.put("WEIR_DEVICE_CPU", NativeDevice.CPU);
     expected.put("WEIR_DEVICE_CPU_REFERENCE", NativeDevice.CPU_REFERENCE);
     expected.put("WEIR_DEVICE_CUDA", NativeDevice.CUDA);
+    expected.put("WEIR_PRECISION_DEFAULT", NativeDevice.PRECISION_DEFAULT);
+    expected.put("WEIR_PRECISION_FP32", NativeDevice.PRECISION_FP32);
+    expected.put("WEIR_PRECISION_BF16", NativeDevice.PRECISION_BF16);
+    expected.put("WEIR_PRECISION_INT8", NativeDevice.PRECISION_INT8);
+    expected.put("WEIR_DEVICE_PIN_THREADS", NativeDevice.PIN_THREADS);
+    expected.put("WEIR_DEVICE_DETERMINISTIC", NativeDevice.DETERMINISTIC);
     expected.put("WEIR_WEIGHTS_FILES", NativeModel.WEIGHTS_FILES);
     expected.put("WEIR_WEIGHTS_RANDOM", NativeModel.WEIGHTS_RANDOM);
     expected.put("WEIR_ENTRY_SAMPLE", NativeStep.ENTRY_SAMPLE);
