@@ -169,6 +169,7 @@ final class EngineLoop implements Runnable {
 
   private void admit(double now) {
     for (ActiveRequest request = submitted.peek(); request != null; request = submitted.peek()) {
+      request.request.setDriverState(request);
       active.put(request.request, request);
       submitted.remove(); // after the put: whatever throws, failAll finds the request
       byGeneration.put(request.generation, request);
@@ -223,6 +224,7 @@ final class EngineLoop implements Runnable {
   private void leave(ActiveRequest request, double now) {
     ending = request;
     active.remove(request.request);
+    request.request.setDriverState(null);
     byGeneration.remove(request.generation);
     if (request.deadlineNanos != ActiveRequest.NO_DEADLINE) {
       deadlines.remove(request);
@@ -273,24 +275,30 @@ final class EngineLoop implements Runnable {
 
   // ---- one iteration
 
+  /** Null if it has left. */
+  private static ActiveRequest activeOf(Request request) {
+    return (ActiveRequest) request.driverState();
+  }
+
   private void iterate(long nanos, double now) {
     event.iteration++;
     counters.iterations.increment();
     event.time = now;
     event.failed = false;
-    event.generatedTokens = 0;
     event.stepSeconds = 0;
     evict(now);
     resume(now);
     int entries = 0;
     int tokens = 0;
+    int generated = 0;
     try {
       step.clear();
       for (int i = 0; i < plan.size(); i++) {
-        ActiveRequest request = active.get(plan.request(i));
+        ActiveRequest request = activeOf(plan.request(i));
         if (request != null) { // null if its swap-in has just failed
           tokens += request.request.scheduledTokens();
-          add(request, nanos, entries++);
+          add(request, nanos, entries);
+          generated += sampled[entries++] ? 1 : 0;
         }
       }
       if (entries > 0) {
@@ -301,10 +309,13 @@ final class EngineLoop implements Runnable {
       failBatch(e, now);
       entries = 0;
       tokens = 0;
+      generated = 0;
     }
     event.peakUsedBlocks = event.blocks - cache.freeBlocks();
     event.sequences = entries;
     event.computedTokens = tokens;
+    event.generatedTokens = generated;
+    counters.generatedTokens.add(generated);
     long sampledNanos = System.nanoTime();
     for (int entry = 0; entry < entries; entry++) {
       if (sampled[entry]) {
@@ -321,7 +332,7 @@ final class EngineLoop implements Runnable {
     event.swapEvictions = 0;
     event.recomputedTokens = 0;
     for (int i = 0; i < plan.evictionCount(); i++) {
-      ActiveRequest request = active.get(plan.evicted(i));
+      ActiveRequest request = activeOf(plan.evicted(i));
       request.evicted(System.nanoTime());
       if (request.request.state() != RequestState.SWAPPED) {
         event.recomputedTokens += request.sequence.length();
@@ -344,7 +355,7 @@ final class EngineLoop implements Runnable {
 
   private void resume(double now) {
     for (int i = 0; i < plan.resumedCount(); i++) {
-      ActiveRequest request = active.get(plan.resumed(i));
+      ActiveRequest request = activeOf(plan.resumed(i));
       try {
         request.sequence.swapIn();
         swapped--;
@@ -370,7 +381,11 @@ final class EngineLoop implements Runnable {
       resident++;
     }
     int count = request.scheduledTokens();
-    step.add(active.sequence, active.tokens, request.cachedTokens(), count);
+    if (count == 1) {
+      step.add(active.sequence, active.tokens[request.cachedTokens()]);
+    } else {
+      step.add(active.sequence, active.tokens, request.cachedTokens(), count);
+    }
     sampled[entry] = count == request.pendingTokens();
     if (sampled[entry]) {
       step.sample(entry, active.sampling);
@@ -398,7 +413,7 @@ final class EngineLoop implements Runnable {
     counters.failedIterations.increment();
     plan.abandon();
     for (int i = 0; i < plan.size(); i++) {
-      ActiveRequest request = active.get(plan.request(i));
+      ActiveRequest request = activeOf(plan.request(i));
       if (request != null) {
         fail(request, cause, now);
       }
@@ -414,8 +429,6 @@ final class EngineLoop implements Runnable {
       active.firstTokenNanos = nanos;
       counters.promptTokens.add(request.promptTokens());
     }
-    counters.generatedTokens.increment();
-    event.generatedTokens++;
 
     boolean atEnd = !active.ignoreEos && endsSequence(token);
     boolean atLimit = generated == request.maxOutputTokens();

@@ -1,13 +1,13 @@
 package dev.weir.engine;
 
 import java.util.ArrayList;
-import java.util.Collections;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
 import java.util.concurrent.locks.Condition;
@@ -36,16 +36,25 @@ import java.util.function.Consumer;
  * from any thread.
  */
 public final class Generation implements Iterable<GeneratedToken> {
+  private static final int FIRST_CAPACITY = 16;
+
   private final long id;
   private final int[] promptIds;
   private final Consumer<Generation> canceller;
   private final Executor delivery;
   private final CompletableFuture<GenerationResult> completion = new CompletableFuture<>();
 
+  /** The first {@link #count}; written by the engine's thread, and replaced when it is full. */
+  private volatile GeneratedToken[] tokens = new GeneratedToken[FIRST_CAPACITY];
+
+  private volatile int count;
+
+  /** Waiting readers and subscriptions. While there are none, the engine needs no lock. */
+  private volatile int watchers;
+
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition progress = lock.newCondition();
-  // Guarded by lock.
-  private final List<GeneratedToken> tokens = new ArrayList<>();
+  // Guarded by lock, as are changes of watchers.
   private final List<TokenSubscription> subscriptions = new ArrayList<>();
   private boolean ended;
   private GenerationFailedException failure;
@@ -121,11 +130,12 @@ public final class Generation implements Iterable<GeneratedToken> {
    * @throws CancellationException if the waiting thread is interrupted; its interrupt status is set
    */
   public GenerationResult await() {
-    await(Integer.MAX_VALUE);
     try {
-      return completion.join();
-    } catch (CompletionException e) {
-      throw e.getCause() instanceof GenerationFailedException failed ? failed : e;
+      return completion.get();
+    } catch (InterruptedException e) {
+      throw interrupted(e);
+    } catch (ExecutionException e) {
+      throw (GenerationFailedException) e.getCause();
     }
   }
 
@@ -140,9 +150,18 @@ public final class Generation implements Iterable<GeneratedToken> {
   // ---- for the engine's thread
 
   void deliver(GeneratedToken token) {
+    int index = count;
+    if (index == tokens.length) {
+      tokens = Arrays.copyOf(tokens, 2 * index);
+    }
+    tokens[index] = token;
+    count = index + 1;
+    // A reader that begins to watch later looks at the count after it has said so.
+    if (watchers == 0) {
+      return;
+    }
     lock.lock();
     try {
-      tokens.add(token);
       progress.signalAll();
       for (int i = 0; i < subscriptions.size(); i++) {
         subscriptions.get(i).tokenArrived();
@@ -154,7 +173,7 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   /** The tokens so far; the engine's thread is the only one that adds any. */
   List<GeneratedToken> delivered() {
-    return Collections.unmodifiableList(tokens);
+    return Arrays.asList(tokens).subList(0, count);
   }
 
   void end(GenerationResult result) {
@@ -193,6 +212,7 @@ public final class Generation implements Iterable<GeneratedToken> {
     lock.lock();
     try {
       subscriptions.add(subscription);
+      watchers++;
     } finally {
       lock.unlock();
     }
@@ -202,7 +222,9 @@ public final class Generation implements Iterable<GeneratedToken> {
   void unsubscribe(TokenSubscription subscription) {
     lock.lock();
     try {
-      subscriptions.remove(subscription);
+      if (subscriptions.remove(subscription)) {
+        watchers--;
+      }
     } finally {
       lock.unlock();
     }
@@ -210,12 +232,7 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   /** The token at {@code index}, or null if it is not there yet, or never will be. */
   GeneratedToken token(int index) {
-    lock.lock();
-    try {
-      return index < tokens.size() ? tokens.get(index) : null;
-    } finally {
-      lock.unlock();
-    }
+    return index < count ? tokens[index] : null;
   }
 
   boolean ended() {
@@ -242,12 +259,16 @@ public final class Generation implements Iterable<GeneratedToken> {
    * (false).
    */
   private boolean await(int index) {
+    if (index < count) {
+      return true;
+    }
     lock.lock();
+    watchers++;
     try {
-      while (index >= tokens.size() && !ended) {
+      while (index >= count && !ended) {
         progress.await();
       }
-      if (index < tokens.size()) {
+      if (index < count) {
         return true;
       }
       if (failure != null) {
@@ -255,13 +276,18 @@ public final class Generation implements Iterable<GeneratedToken> {
       }
       return false;
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      CancellationException cancellation =
-          new CancellationException("interrupted while waiting for a token");
-      cancellation.initCause(e);
-      throw cancellation;
+      throw interrupted(e);
     } finally {
+      watchers--;
       lock.unlock();
     }
+  }
+
+  private static CancellationException interrupted(InterruptedException e) {
+    Thread.currentThread().interrupt();
+    CancellationException cancellation =
+        new CancellationException("interrupted while waiting for a token");
+    cancellation.initCause(e);
+    return cancellation;
   }
 }

@@ -26,6 +26,9 @@ public final class StreamingDecoder {
   private CharBuffer chars = CharBuffer.allocate(64);
   private boolean atStart = true;
 
+  /** Bytes of a character that is not complete. */
+  private int pending;
+
   StreamingDecoder(PieceTable pieces, int... context) {
     this.pieces = pieces;
     for (int id : context) {
@@ -40,6 +43,10 @@ public final class StreamingDecoder {
 
   /** The text that {@code id} completes, often empty, never null. */
   public String append(int id) {
+    String text = pending == 0 && !atStart ? pieces.text(id) : null;
+    if (text != null) {
+      return text;
+    }
     decode(id);
     return take();
   }
@@ -55,6 +62,7 @@ public final class StreamingDecoder {
     utf8.flush(chars);
     utf8.reset();
     bytes.clear();
+    pending = 0;
     atStart = true;
     return take();
   }
@@ -80,6 +88,7 @@ public final class StreamingDecoder {
     // No UTF-8 sequence has more chars than bytes, so this cannot overflow.
     utf8.decode(bytes, chars.clear(), false);
     bytes.compact();
+    pending = bytes.position();
   }
 
   private String take() {
