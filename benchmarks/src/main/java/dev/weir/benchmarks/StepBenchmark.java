@@ -6,6 +6,7 @@ import dev.weir.runtime.KvCache;
 import dev.weir.runtime.KvCacheOptions;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelOptions;
+import dev.weir.runtime.Precision;
 import dev.weir.runtime.Sampling;
 import dev.weir.runtime.Sequence;
 import dev.weir.runtime.Step;
@@ -46,6 +47,10 @@ public class StepBenchmark {
   private static final int PROMPT = 32;
   private static final int LONGEST_CONTEXT = 160;
 
+  /** One that the processor lacks ends its run with the reason. */
+  @Param({"BF16", "INT8", "FP32"})
+  Precision precision;
+
   @Param({"1", "8", "64"})
   int sequences;
 
@@ -61,7 +66,7 @@ public class StepBenchmark {
   @Setup(Level.Trial)
   public void open() {
     Path folder = Path.of(System.getProperty("weir.benchmark.model", "models/stories260K"));
-    device = Device.open(DeviceOptions.cpu());
+    device = Device.open(DeviceOptions.cpu().withPrecision(precision));
     model = Model.load(device, folder, ModelOptions.defaults());
     cache = KvCache.create(model, KvCacheOptions.ofBlocks(sequences * (LONGEST_CONTEXT / 16L + 1)));
     step = Step.create(cache, new StepOptions(sequences, sequences * PROMPT, 0));

@@ -222,6 +222,7 @@ final class InfoCommand implements Callable<Integer> {
   private static void print(PrintWriter out, ModelEntry entry) {
     ModelInfo shape = entry.shape();
     out.println("model         " + entry.folder());
+    line(out, "precision", PrecisionName.of(entry.precision()) + " (--precision)");
     line(out, "parameters", Format.count(shape.parameters()));
     line(
         out,
@@ -229,8 +230,7 @@ final class InfoCommand implements Callable<Integer> {
         (entry.randomWeights() ? "" : Format.bytes(shape.weightBytes()) + " in the files, ")
             + "about "
             + Format.bytes(entry.weightMemoryBytes())
-            + " in memory in "
-            + PrecisionName.of(entry.precision()));
+            + " in memory");
     line(out, "layers", Format.count(shape.layers()));
     line(
         out,
@@ -247,10 +247,7 @@ final class InfoCommand implements Callable<Integer> {
         "vocabulary",
         Format.count(shape.vocabularySize()) + (shape.tiedEmbeddings() ? ", tied" : ""));
     line(out, "context", Format.count(shape.contextLength()) + " tokens");
-    line(
-        out,
-        "KV a token",
-        Format.bytes(shape.kvBytesPerToken()) + " in " + PrecisionName.of(entry.precision()));
+    line(out, "KV a token", Format.bytes(shape.kvBytesPerToken()));
     Pool pool = entry.kvPool();
     if (pool != null) {
       line(

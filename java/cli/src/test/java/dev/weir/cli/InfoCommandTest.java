@@ -86,7 +86,7 @@ class InfoCommandTest {
             "info", "--model", CommandRun.MODEL, "--kv-blocks", "100", "--precision", "fp32");
     assertThat(run.out())
         .contains("devices", "schedulers", "nested-wait", "260,032", "512 tokens")
-        .contains("in the files, about ", " in memory in fp32", "1.25 KiB in fp32")
+        .contains("fp32 (--precision)", "in the files, about ", "1.25 KiB")
         .contains("100 blocks of 16 tokens = 1,600 tokens", "at most 3 requests of 512 tokens");
   }
 }

@@ -64,7 +64,9 @@ class WeirJarIT {
         story = one.get("greedy_text").asText();
       }
     }
-    CommandRun run = java("generate", "--model", "models/stories260K", "Once upon a time");
+    CommandRun run =
+        java(
+            "generate", "--model", "models/stories260K", "--precision", "fp32", "Once upon a time");
     assertThat(run.err()).isEmpty();
     assertThat(run.status()).isZero();
     assertThat(run.out()).startsWith("Once upon a time" + story);
