@@ -17,10 +17,10 @@ class EngineAllocationTest {
   private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
   /**
-   * What one token may cost: the token with its text, and its place in the list of the generation's
-   * tokens.
+   * What one token may cost: the token itself, and its place among the generation's tokens. Its
+   * text is mostly that of the vocabulary.
    */
-  private static final long BYTES_PER_TOKEN = 200;
+  private static final long BYTES_PER_TOKEN = 80;
 
   /** Bytes that the engine's thread allocated between the ends of two iterations. */
   private static final class AllocationMeter implements EngineListener {
