@@ -3,6 +3,8 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <filesystem>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -21,6 +23,20 @@ double processor_seconds() {
 }
 
 }  // namespace
+
+TEST_CASE("idle: devices that ask for no number of threads share theirs") {
+  const auto threads = [] {
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return std::distance(begin(tasks), end(tasks));
+  };
+  const Device first(WEIR_DEVICE_CPU, 0);
+  const auto with_one = threads();
+  const Device second(WEIR_DEVICE_CPU, 0);
+  const Device third(WEIR_DEVICE_CPU, 0, WEIR_PRECISION_FP32);
+  CHECK(threads() == with_one);
+  const Device own(WEIR_DEVICE_CPU, 3);
+  CHECK(threads() == with_one + 2);
+}
 
 TEST_CASE("idle: after a step the operator threads sleep") {
   Device device(WEIR_DEVICE_CPU, 2);

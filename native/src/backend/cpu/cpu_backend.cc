@@ -75,13 +75,20 @@ std::shared_ptr<ThreadPool> threads_of(const weir_device_options& options) {
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(const weir_device_options& options)
-      : kind_(options.kind),
-        precision_(precision_of(options)),
-        deterministic_((options.flags & WEIR_DEVICE_DETERMINISTIC) != 0),
-        threads_(threads_of(options)) {
-    if (kind_ == WEIR_DEVICE_CPU) library_ = load_onednn(why_no_library_);
-    // The library promises no order of additions.
-    if (!deterministic_ || precision_ == WEIR_PRECISION_INT8) onednn_ = library_;
+      : kind_(options.kind), precision_(precision_of(options)), threads_(threads_of(options)) {
+    if (kind_ != WEIR_DEVICE_CPU) return;
+    onednn_ = load_onednn(why_no_onednn_);
+    if (onednn_ == nullptr) {
+      why_no_onednn_ = "oneDNN was not found: " + why_no_onednn_;
+    } else if (precision_ != WEIR_PRECISION_FP32 && !onednn_multiplies_packed(*onednn_)) {
+      why_no_onednn_ =
+          "oneDNN " + onednn_version(*onednn_) + " was told to do without AVX-512 (ONEDNN_MAX_CPU_ISA)";
+      onednn_ = nullptr;
+    } else if ((options.flags & WEIR_DEVICE_DETERMINISTIC) != 0 && precision_ != WEIR_PRECISION_INT8) {
+      // The library promises no order of additions; of integers any order gives the same.
+      why_no_onednn_ = "oneDNN is not used in deterministic mode";
+      onednn_ = nullptr;
+    }
   }
 
   void describe(weir_device_info& info) const override {
@@ -159,17 +166,14 @@ class CpuBackend final : public Backend {
     const bool packed = precision_ != WEIR_PRECISION_FP32;
     const std::string own = packed ? "own AVX-512 kernels" : "built-in, slow";
     if (onednn_ != nullptr) return (packed ? own + ", oneDNN " : "oneDNN ") + onednn_version(*onednn_);
-    if (library_ != nullptr) return own + "; oneDNN is not used in deterministic mode";
-    return own + "; oneDNN was not found: " + why_no_library_;
+    return own + "; " + why_no_onednn_;
   }
 
   weir_device_kind kind_;
   weir_precision precision_;
-  bool deterministic_;
   std::shared_ptr<ThreadPool> threads_;
-  const OneDnnApi* library_ = nullptr;  // what was found
-  const OneDnnApi* onednn_ = nullptr;   // what is used
-  std::string why_no_library_;
+  const OneDnnApi* onednn_ = nullptr;
+  std::string why_no_onednn_;
 };
 
 }  // namespace

@@ -8,8 +8,7 @@
 
 #include <array>
 #include <cstdlib>
-#include <mutex>
-#include <tuple>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -37,6 +36,7 @@ namespace weir::cpu {
   X(dnnl_primitive_attr_destroy)             \
   X(dnnl_matmul_primitive_desc_create)       \
   X(dnnl_reorder_primitive_desc_create)      \
+  X(dnnl_primitive_desc_query)               \
   X(dnnl_primitive_desc_query_md)            \
   X(dnnl_primitive_desc_destroy)             \
   X(dnnl_primitive_create)                   \
@@ -253,6 +253,28 @@ Description preferred_layout(const OneDnnApi& api, int64_t in, int64_t out) {
 
 }  // namespace
 
+bool onednn_multiplies_packed(const OneDnnApi& api) {
+  constexpr int64_t kSize = 128;
+  const OneThread setting(api);
+  // Whether it has more than its reference loops for this.
+  const auto has_kernel = [&](dnnl_data_type_t x, dnnl_data_type_t weights, dnnl_data_type_t out,
+                              dnnl_format_tag_t tag) {
+    const auto description = describe(api, {x, out, kSize, kSize, kSize, kSize, 2 * kSize},
+                                      with_tag(api, weights, kSize, kSize, tag).get());
+    const char* name = "ref";
+    check(api.dnnl_primitive_desc_query(description.get(), dnnl_query_impl_info_str, 0,
+                                        static_cast<void*>(&name)),
+          "name of a matmul");
+    return std::string_view(name).substr(0, 3) != "ref";
+  };
+  try {
+    return has_kernel(dnnl_bf16, dnnl_bf16, dnnl_f32, dnnl_BA16a64b2a) &&
+           has_kernel(dnnl_u8, dnnl_s8, dnnl_s32, dnnl_BA16a64b4a);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 struct OneDnnMatrix::Impl {
   int64_t out;
   int64_t in;
@@ -402,6 +424,7 @@ const OneDnnApi* load_onednn(std::string& reason) {
   return nullptr;
 }
 std::string onednn_version(const OneDnnApi&) { return {}; }
+bool onednn_multiplies_packed(const OneDnnApi&) { return false; }
 int64_t onednn_rows(int64_t rows) { return rows; }
 OneDnnMatrix::OneDnnMatrix(const OneDnnApi&, const float*, int64_t, int64_t) {}
 OneDnnMatrix::~OneDnnMatrix() = default;

@@ -17,6 +17,9 @@ struct OneDnnApi;
 // or on the system).
 const OneDnnApi* load_onednn(std::string& reason);
 std::string onednn_version(const OneDnnApi& api);
+// Whether the library multiplies by matrices that are packed as avx512/matmul.h says, in bfloat16 and in
+// 8-bit integers: not if it was told to leave out AVX-512 (ONEDNN_MAX_CPU_ISA).
+bool onednn_multiplies_packed(const OneDnnApi& api);
 
 // Rows for which a kernel for 32-bit floats is compiled. Row counts between two of them are rounded up, so
 // that a few kernels serve all batches.
