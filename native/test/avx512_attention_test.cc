@@ -221,8 +221,11 @@ TEST_CASE(
   if (!supported()) return;
   const std::vector<RandomBatch::Entry> mixed = {{1, 1},  {17, 17}, {33, 1}, {50, 9},  {300, 1},
                                                  {16, 1}, {64, 8},  {7, 7},  {40, 25}, {290, 70}};
-  for (const Heads& heads : {kTiny, kTinyLlama, kOdd, kWide, kOneKvHead}) {
+  for (const Heads& heads : {kTiny, kOdd}) {
     for (const int32_t block_size : {1, 3, 6, 16, 32, 128, 1024}) check_attention(heads, mixed, block_size);
+  }
+  for (const Heads& heads : {kTinyLlama, kWide, kOneKvHead}) {
+    for (const int32_t block_size : {3, 16}) check_attention(heads, mixed, block_size);
   }
 }
 
@@ -282,12 +285,12 @@ TEST_CASE(
       cpu::ThreadPool alone(1, false);
       const auto whole = attend<float>(problem, problem.batch, problem.qkv.data(), alone);
       const int64_t row = int64_t{heads.query} * heads.size;
-      for (const int threads : {1, 2, 4}) {
+      for (const int threads : {1, 3}) {
         CAPTURE(threads);
         cpu::ThreadPool pool(threads, false);
-        for (const int32_t step : {1, 2, 5, 12, 37, 64, 300}) {
-          // Decodes of every fourth position are enough.
-          for (int32_t first = 0; first < kContext; first += step == 1 ? 4 : step) {
+        for (const int32_t step : {1, 2, 5, 12, 64, 300}) {
+          // Some of the decodes are enough.
+          for (int32_t first = 0; first < kContext; first += step == 1 ? 7 : step) {
             const int32_t end = std::min(first + step, kContext);
             const PartOfSequence part(problem, first, end);
             const auto out =

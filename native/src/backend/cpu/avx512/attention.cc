@@ -21,19 +21,23 @@ constexpr int32_t kChunk = 256;
 constexpr int32_t kTileRows = 64;
 // With fewer rows, interleaving the values into memory costs more than doing it again for every kernel call.
 constexpr int32_t kPackedRows = 9;
-constexpr int32_t kScoreRows = 8;  // of a call of score_rows()
+// Of a call of score_rows(): rows, and groups of keys.
+constexpr int32_t kScoreRows = 8;
 constexpr int32_t kScoreGroups = 4;
 constexpr int32_t kValueRows = 4;  // of a call of a value kernel
 // Tiles of keys or values that are on their way from memory while one is in use.
-constexpr int32_t kTilesAhead = 16;
+constexpr int32_t kTilesAhead = 4;
 // The work of one KV head is cut by chunks if it is more than a quarter of what a thread has to do; heads are
 // handed out together as long as that makes sixteen pieces for every thread.
 constexpr int32_t kSplitPerThread = 4;
 constexpr int32_t kPiecesPerThread = 16;
 constexpr int64_t kAlignment = 64;
-constexpr int32_t kMaxGroups = kChunk;  // of a chunk: blocks of one slot
+// Of a chunk. Most there are with blocks of one slot.
+constexpr int32_t kMaxGroups = kChunk;
+static_assert(WEIR_MAX_BLOCK_SIZE / kLanes <= kMaxGroups);
 
 int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
+int32_t ceil_divide(int32_t x, int32_t by) { return (x + by - 1) / by; }
 
 // What all pieces of a call share.
 struct Shape {
@@ -47,7 +51,7 @@ struct Shape {
         chunk(chunk_blocks * layout_.block_size),
         tile_tokens(std::max(1, kTileRows / group)),
         tile_rows(std::min(tile_tokens, batch.tokens) * group),
-        chunks((batch.longest_context + chunk - 1) / chunk),
+        chunks(ceil_divide(batch.longest_context, chunk)),
         padded_size(round_up(size, 2 * kLanes)),
         score_stride(round_up(chunk, 2 * kLanes) + kLanes),
         columns((int64_t{heads_} + 2 * layout_.kv_heads) * size) {}
@@ -145,26 +149,32 @@ struct SplitTile {
 class Scratch {
  public:
   Scratch(std::byte* memory, const StepBatch& batch, const Shape& shape, int threads)
-      : arena_(memory),
-        memory_(memory),
-        pieces(arena_.take<Piece>(std::min(batch.tokens, batch.entries + batch.tokens / shape.tile_tokens) *
-                                      int64_t{shape.layout.kv_heads} +
-                                  max_splits(shape, threads) * shape.chunks)),
-        splits(arena_.take<SplitTile>(max_splits(shape, threads))),
+      : memory_(memory),
+        chunks_(shape.chunks),
         workspace_bytes_(bytes_of<Workspace>(shape)),
-        partial_bytes_(bytes_of<Partial>(shape)),
-        workspaces_(arena_.bytes()),
-        partials_(workspaces_ + threads * workspace_bytes_),
-        bytes(partials_ + max_splits(shape, threads) * shape.chunks * partial_bytes_) {}
+        partial_bytes_(bytes_of<Partial>(shape)) {
+    const int64_t tiles = std::min(batch.tokens, batch.entries + batch.tokens / shape.tile_tokens);
+    const int64_t max_splits = threads > 1 && shape.chunks > 1 ? int64_t{kSplitPerThread} * threads : 0;
+    Arena arena(memory);
+    pieces = arena.take<Piece>(tiles * shape.layout.kv_heads + max_splits * shape.chunks);
+    splits = arena.take<SplitTile>(max_splits);
+    workspaces_ = arena.bytes();
+    partials_ = workspaces_ + threads * workspace_bytes_;
+    bytes = partials_ + max_splits * shape.chunks * partial_bytes_;
+  }
 
   Workspace workspace(const Shape& shape, int thread) const {
     Arena arena(memory_ + workspaces_ + thread * workspace_bytes_);
     return Workspace(arena, shape);
   }
-  Partial partial(const Shape& shape, int32_t split, int32_t chunk) const {
-    Arena arena(memory_ + partials_ + (int64_t{split} * shape.chunks + chunk) * partial_bytes_);
+  Partial partial(const Shape& shape, int64_t split, int32_t chunk) const {
+    Arena arena(memory_ + partials_ + (split * chunks_ + chunk) * partial_bytes_);
     return Partial(arena, shape);
   }
+
+  Piece* pieces;
+  SplitTile* splits;
+  int64_t bytes;
 
  private:
   template <typename T>
@@ -173,25 +183,13 @@ class Scratch {
     T(arena, shape);
     return arena.bytes();
   }
-  static int64_t max_splits(const Shape& shape, int threads) {
-    return threads > 1 && shape.chunks > 1 ? int64_t{kSplitPerThread} * threads : 0;
-  }
 
-  Arena arena_;
   std::byte* memory_;
-
- public:
-  Piece* pieces;
-  SplitTile* splits;
-
- private:
+  int32_t chunks_;
   int64_t workspace_bytes_;
   int64_t partial_bytes_;
   int64_t workspaces_;
   int64_t partials_;
-
- public:
-  int64_t bytes;
 };
 
 // Walks through the tiles of keys and values of a piece in the order of their use.
@@ -256,6 +254,10 @@ class TileWalk {
   bool values_;
 };
 
+WEIR_AVX512_INLINE void prefetch(const Bfloat16* line) {
+  _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T0);
+}
+
 WEIR_AVX512_INLINE __m512i broadcast_pair(const Bfloat16* pair) {
   int32_t bits;
   std::memcpy(&bits, pair, sizeof bits);
@@ -302,10 +304,7 @@ WEIR_AVX512_INLINE void score_groups(const Bfloat16* queries, int32_t size, cons
 #pragma GCC unroll 4
     for (int g = 0; g < Groups; g++) {
       keys[g] = _mm512_maskz_loadu_epi32(groups[g].slots, groups[g].keys + pair * pair_stride);
-      if (Ahead) {
-        _mm_prefetch(reinterpret_cast<const char*>(groups[g].ahead + int64_t{pair} * 2 * kLanes),
-                     _MM_HINT_T1);
-      }
+      if (Ahead) prefetch(groups[g].ahead + int64_t{pair} * 2 * kLanes);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; r++) {
@@ -475,8 +474,8 @@ WEIR_AVX512 void add_values(const ValueWork& work, const ValueTile* tiles, int32
       if (Ahead) {
 #pragma GCC unroll 4
         for (int u = 0; u < Units; u++) {
-          _mm_prefetch(reinterpret_cast<const char*>(ahead + u * 2 * kLanes), _MM_HINT_T1);
-          _mm_prefetch(reinterpret_cast<const char*>(ahead + u * 2 * kLanes + work.size), _MM_HINT_T1);
+          prefetch(ahead + u * 2 * kLanes);
+          prefetch(ahead + u * 2 * kLanes + work.size);
         }
       }
       add_pair<Rows, Units>(sums, pairs, weights, work.weight_stride);
@@ -550,8 +549,8 @@ WEIR_AVX512 void pack_values(const Shape& shape, const ValueTile* tiles, int32_t
       const __m512i a = _mm512_maskz_loadu_epi16(columns, first + i);
       const __m512i b =
           second == nullptr ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi16(columns, second + i);
-      _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
-      _mm_prefetch(reinterpret_cast<const char*>(ahead + i + size), _MM_HINT_T1);
+      prefetch(ahead + i);
+      prefetch(ahead + i + size);
       __m512i pairs[2];
       interleave(a, b, pairs);
       _mm512_storeu_si512(packed + 2 * i, pairs[0]);
@@ -572,7 +571,7 @@ WEIR_AVX512 void weigh_values(const Shape& shape, const Workspace& workspace, co
     const int32_t visible = std::min(count, workspace.visible[row + some - 1] - start);
     if (visible <= 0) continue;
     for (int32_t column = 0; column < shape.size;) {
-      const int32_t units = std::min((shape.size - column + 2 * kLanes - 1) / (2 * kLanes), max_units(some));
+      const int32_t units = std::min(ceil_divide(shape.size - column, 2 * kLanes), max_units(some));
       const int64_t rest = shape.size - column - int64_t{units - 1} * 2 * kLanes;
       ValueWork work;
       work.weights = reinterpret_cast<const Bfloat16*>(workspace.scores + row * shape.score_stride);
@@ -601,7 +600,7 @@ WEIR_AVX512 void attend_chunk(const Shape& shape, const Workspace& workspace, co
   const int32_t block_size = layout.block_size;
   const int32_t start = chunk * shape.chunk;
   const int32_t count = std::min(shape.chunk, workspace.visible[rows - 1] - start);
-  const int32_t blocks = (count + block_size - 1) / block_size;
+  const int32_t blocks = ceil_divide(count, block_size);
   const int32_t* ids = table + chunk * shape.chunk_blocks;
 
   KeyGroup groups[kMaxGroups + kScoreGroups];
@@ -711,11 +710,6 @@ WEIR_AVX512 void write_output(const Shape& shape, const Tile& tile, int32_t kv_h
   }
 }
 
-struct Plan {
-  int64_t pieces = 0;
-  int64_t splits = 0;
-};
-
 int32_t positions_of(const StepBatch& batch, const Tile& tile) {
   return batch.positions[tile.first + tile.tokens - 1] + 1;
 }
@@ -733,6 +727,11 @@ void for_each_tile(const StepBatch& batch, const Shape& shape, const Visit& visi
   }
 }
 
+struct Plan {
+  int64_t pieces = 0;
+  int64_t splits = 0;
+};
+
 // Cuts the work into pieces, the longest first.
 Plan plan(const StepBatch& batch, const Shape& shape, int threads, const Scratch& scratch) {
   const int32_t kv_heads = shape.layout.kv_heads;
@@ -740,7 +739,7 @@ Plan plan(const StepBatch& batch, const Shape& shape, int threads, const Scratch
   for_each_tile(batch, shape, [&](const Tile&, int64_t cost) { total += cost * kv_heads; });
   Plan plan;
   for_each_tile(batch, shape, [&](const Tile& tile, int64_t cost) {
-    const int32_t chunks = (positions_of(batch, tile) + shape.chunk - 1) / shape.chunk;
+    const int32_t chunks = ceil_divide(positions_of(batch, tile), shape.chunk);
     if (threads > 1 && chunks > 1 && cost * kSplitPerThread * threads > total) {
       for (int32_t head = 0; head < kv_heads; head++) {
         const int32_t split = static_cast<int32_t>(plan.splits++);
@@ -764,6 +763,47 @@ Plan plan(const StepBatch& batch, const Shape& shape, int threads, const Scratch
   };
   std::sort(scratch.pieces, scratch.pieces + plan.pieces, longer);
   return plan;
+}
+
+template <typename Out>
+void attend_piece(const Shape& shape, const StepBatch& batch, const float* qkv, const Bfloat16* pool,
+                  const Piece& piece, const Scratch& scratch, const Workspace& workspace, Out* out) {
+  const int32_t* table = batch.block_tables + batch.table_starts[piece.tile.entry];
+  const int32_t rows = start_rows(shape, batch, piece.tile, workspace);
+  const bool all = piece.chunk == kAllChunks;
+  const int32_t blocks = ceil_divide(positions_of(batch, piece.tile), shape.layout.block_size);
+  const int32_t first_block = all ? 0 : piece.chunk * shape.chunk_blocks;
+  const int32_t end_block = all ? blocks : std::min(blocks, first_block + shape.chunk_blocks);
+  const int32_t end_head = piece.kv_head + piece.kv_heads;
+  TileWalk ahead(shape, pool, table, piece.kv_head, end_head, first_block, end_block);
+  ahead.skip(kTilesAhead);
+  for (int32_t head = piece.kv_head; head < end_head; head++) {
+    load_queries(shape, qkv, piece.tile, head, workspace);
+    if (!all) {
+      attend_chunk(shape, workspace, pool, table, head, rows, piece.chunk, ahead,
+                   scratch.partial(shape, piece.split, piece.chunk));
+      continue;
+    }
+    clear_merged(shape, rows, workspace.merged);
+    for (int32_t chunk = 0; chunk * shape.chunk_blocks < blocks; chunk++) {
+      attend_chunk(shape, workspace, pool, table, head, rows, chunk, ahead, workspace.partial);
+      merge(shape, workspace.visible, rows, chunk, workspace.partial, workspace.merged);
+    }
+    write_output(shape, piece.tile, head, workspace.merged, out);
+  }
+}
+
+template <typename Out>
+void merge_split(const Shape& shape, const StepBatch& batch, const Scratch& scratch, int64_t index,
+                 const Workspace& workspace, Out* out) {
+  const SplitTile& split = scratch.splits[index];
+  const int32_t rows = start_rows(shape, batch, split.tile, workspace);
+  clear_merged(shape, rows, workspace.merged);
+  const int32_t chunks = ceil_divide(positions_of(batch, split.tile), shape.chunk);
+  for (int32_t chunk = 0; chunk < chunks; chunk++) {
+    merge(shape, workspace.visible, rows, chunk, scratch.partial(shape, index, chunk), workspace.merged);
+  }
+  write_output(shape, split.tile, split.kv_head, workspace.merged, out);
 }
 
 }  // namespace
@@ -791,45 +831,10 @@ void attention(const StepBatch& batch, int32_t layer, int32_t heads, const float
   const Plan all = plan(batch, shape, shared ? threads.threads() : 1, scratch);
 
   threads.run_if(shared, all.pieces, [&](int64_t i, int thread) {
-    const Piece& piece = scratch.pieces[i];
-    const Workspace workspace = scratch.workspace(shape, thread);
-    const int32_t* table = batch.block_tables + batch.table_starts[piece.tile.entry];
-    const int32_t positions = positions_of(batch, piece.tile);
-    const bool split = piece.chunk != kAllChunks;
-    const int32_t first_chunk = split ? piece.chunk : 0;
-    const int32_t end_chunk = split ? piece.chunk + 1 : (positions + shape.chunk - 1) / shape.chunk;
-    const int32_t end_position = std::min(positions, end_chunk * shape.chunk);
-    TileWalk ahead(shape, pool, table, piece.kv_head, piece.kv_head + piece.kv_heads,
-                   first_chunk * shape.chunk_blocks,
-                   (end_position + layout.block_size - 1) / layout.block_size);
-    ahead.skip(kTilesAhead);
-    const int32_t rows = start_rows(shape, batch, piece.tile, workspace);
-    for (int32_t head = piece.kv_head; head < piece.kv_head + piece.kv_heads; head++) {
-      load_queries(shape, qkv, piece.tile, head, workspace);
-      if (split) {
-        attend_chunk(shape, workspace, pool, table, head, rows, piece.chunk, ahead,
-                     scratch.partial(shape, piece.split, piece.chunk));
-        continue;
-      }
-      clear_merged(shape, rows, workspace.merged);
-      for (int32_t chunk = 0; chunk < end_chunk; chunk++) {
-        attend_chunk(shape, workspace, pool, table, head, rows, chunk, ahead, workspace.partial);
-        merge(shape, workspace.visible, rows, chunk, workspace.partial, workspace.merged);
-      }
-      write_output(shape, piece.tile, head, workspace.merged, out);
-    }
+    attend_piece(shape, batch, qkv, pool, scratch.pieces[i], scratch, scratch.workspace(shape, thread), out);
   });
-  threads.run_if(all.splits > 0 && shared, all.splits, [&](int64_t i, int thread) {
-    const SplitTile& split = scratch.splits[i];
-    const Workspace workspace = scratch.workspace(shape, thread);
-    const int32_t rows = start_rows(shape, batch, split.tile, workspace);
-    clear_merged(shape, rows, workspace.merged);
-    const int32_t positions = positions_of(batch, split.tile);
-    for (int32_t chunk = 0; chunk * shape.chunk < positions; chunk++) {
-      merge(shape, workspace.visible, rows, chunk, scratch.partial(shape, static_cast<int32_t>(i), chunk),
-            workspace.merged);
-    }
-    write_output(shape, split.tile, split.kv_head, workspace.merged, out);
+  threads.run_if(shared, all.splits, [&](int64_t i, int thread) {
+    merge_split(shape, batch, scratch, i, scratch.workspace(shape, thread), out);
   });
 }
 
