@@ -24,9 +24,9 @@ constexpr int32_t kPackedRows = 9;
 // Of a call of score_rows(): rows, and groups of keys.
 constexpr int32_t kScoreRows = 8;
 constexpr int32_t kScoreGroups = 4;
-constexpr int32_t kValueRows = 4;  // of a call of a value kernel
+constexpr int32_t kValueRows = 8;  // of a call of a value kernel
 // Tiles of keys or values that are on their way from memory while one is in use.
-constexpr int32_t kTilesAhead = 4;
+constexpr int32_t kTilesAhead = 6;
 // The work of one KV head is cut by chunks if it is more than a quarter of what a thread has to do; heads are
 // handed out together as long as that makes sixteen pieces for every thread.
 constexpr int32_t kSplitPerThread = 4;
@@ -340,35 +340,51 @@ constexpr ScoreKernel kScoreKernels[kScoreRows][2] = {
     {score_rows<7, false>, score_rows<7, true>}, {score_rows<8, false>, score_rows<8, true>},
 };
 
+// Weights 2^((score - base) * scale) of 32 scores, in bfloat16; zeros beyond the lanes `low` and `high`.
+WEIR_AVX512_INLINE __m512i weigh(const float* scores, __mmask16 low, __mmask16 high, __m512 base,
+                                 __m512 scale) {
+  const __m512 low_scores = _mm512_sub_ps(_mm512_maskz_loadu_ps(low, scores), base);
+  const __m512 high_scores = _mm512_sub_ps(_mm512_maskz_loadu_ps(high, scores + kLanes), base);
+  return round_to_bfloat16(_mm512_maskz_mov_ps(low, exp2(_mm512_mul_ps(low_scores, scale))),
+                           _mm512_maskz_mov_ps(high, exp2(_mm512_mul_ps(high_scores, scale))));
+}
+
 // Replaces the first `visible` scores of a row by weights exp((score - largest) / sqrt(size)) in bfloat16,
 // followed by zeros up to `count`. The sum is that of the rounded weights, so that they add up to one.
 WEIR_AVX512 void softmax_row(float* scores, int32_t visible, int32_t count, int32_t size, float* largest,
                              float* sum) {
+  constexpr __mmask16 kAll = 0xFFFF;
+  constexpr int32_t kStep = 2 * kLanes;
+  const int32_t whole = visible / kStep * kStep;
+  const __mmask16 low = first_lanes(visible - whole);
+  const __mmask16 high = first_lanes(std::max(0, visible - whole - kLanes));
   // Finite, so that scores of minus infinity have a difference from it. A NaN is passed over here, and comes
   // back as a weight.
   const __m512 lowest = _mm512_set1_ps(-std::numeric_limits<float>::max());
-  __m512 maxima = lowest;
-  for (int32_t p = 0; p < visible; p += kLanes) {
-    maxima = _mm512_max_ps(_mm512_mask_loadu_ps(lowest, first_lanes(visible - p), scores + p), maxima);
+  __m512 maxima = _mm512_max_ps(_mm512_mask_loadu_ps(lowest, low, scores + whole), lowest);
+  __m512 high_maxima = _mm512_max_ps(_mm512_mask_loadu_ps(lowest, high, scores + whole + kLanes), lowest);
+  for (int32_t p = 0; p < whole; p += kStep) {
+    maxima = _mm512_max_ps(_mm512_loadu_ps(scores + p), maxima);
+    high_maxima = _mm512_max_ps(_mm512_loadu_ps(scores + p + kLanes), high_maxima);
   }
-  *largest = _mm512_reduce_max_ps(maxima);
+  *largest = _mm512_reduce_max_ps(_mm512_max_ps(maxima, high_maxima));
   const __m512 base = _mm512_set1_ps(*largest);
   const __m512 scale = _mm512_set1_ps(1.44269504088896341f / std::sqrt(static_cast<float>(size)));
   const __m512i ones = _mm512_set1_epi16(0x3F80);
   __m512 sums = _mm512_setzero_ps();
   char* weights = reinterpret_cast<char*>(scores);
-  for (int32_t p = 0; p < count; p += 2 * kLanes) {
-    __m512i rounded = _mm512_setzero_si512();
-    if (p < visible) {
-      const __mmask16 low = first_lanes(visible - p);
-      const __mmask16 high = first_lanes(std::max(0, visible - p - kLanes));
-      const __m512 low_scores = _mm512_sub_ps(_mm512_maskz_loadu_ps(low, scores + p), base);
-      const __m512 high_scores = _mm512_sub_ps(_mm512_maskz_loadu_ps(high, scores + p + kLanes), base);
-      rounded = round_to_bfloat16(_mm512_maskz_mov_ps(low, exp2(_mm512_mul_ps(low_scores, scale))),
-                                  _mm512_maskz_mov_ps(high, exp2(_mm512_mul_ps(high_scores, scale))));
-      sums = add_products(sums, rounded, ones);
-    }
+  for (int32_t p = 0; p < whole; p += kStep) {
+    const __m512i rounded = weigh(scores + p, kAll, kAll, base, scale);
+    sums = add_products(sums, rounded, ones);
     _mm512_storeu_si512(weights + int64_t{p} * 2, rounded);
+  }
+  if (whole < visible) {
+    const __m512i rounded = weigh(scores + whole, low, high, base, scale);
+    sums = add_products(sums, rounded, ones);
+    _mm512_storeu_si512(weights + int64_t{whole} * 2, rounded);
+  }
+  for (int32_t p = static_cast<int32_t>(round_up(visible, kStep)); p < count; p += kStep) {
+    _mm512_storeu_si512(weights + int64_t{p} * 2, _mm512_setzero_si512());
   }
   *sum = _mm512_reduce_add_ps(sums);
 }
@@ -510,7 +526,7 @@ WEIR_AVX512 void add_packed_values(const ValueWork& work, const Bfloat16* packed
 }
 
 // As many columns as there are registers for.
-constexpr int32_t max_units(int32_t rows) { return rows <= 2 ? 4 : 2; }
+constexpr int32_t max_units(int32_t rows) { return rows <= 2 ? 4 : rows <= 4 ? 2 : 1; }
 
 using ValueKernel = void (*)(const ValueWork&, const ValueTile*, int32_t, int32_t);
 template <bool Ahead>
@@ -519,6 +535,10 @@ constexpr ValueKernel kValueKernels[kValueRows][4] = {
     {add_values<2, 1, Ahead>, add_values<2, 2, Ahead>, add_values<2, 3, Ahead>, add_values<2, 4, Ahead>},
     {add_values<3, 1, Ahead>, add_values<3, 2, Ahead>},
     {add_values<4, 1, Ahead>, add_values<4, 2, Ahead>},
+    {add_values<5, 1, Ahead>},
+    {add_values<6, 1, Ahead>},
+    {add_values<7, 1, Ahead>},
+    {add_values<8, 1, Ahead>},
 };
 using PackedKernel = void (*)(const ValueWork&, const Bfloat16*);
 constexpr PackedKernel kPackedKernels[kValueRows][4] = {
@@ -526,6 +546,10 @@ constexpr PackedKernel kPackedKernels[kValueRows][4] = {
     {add_packed_values<2, 1>, add_packed_values<2, 2>, add_packed_values<2, 3>, add_packed_values<2, 4>},
     {add_packed_values<3, 1>, add_packed_values<3, 2>},
     {add_packed_values<4, 1>, add_packed_values<4, 2>},
+    {add_packed_values<5, 1>},
+    {add_packed_values<6, 1>},
+    {add_packed_values<7, 1>},
+    {add_packed_values<8, 1>},
 };
 
 // Interleaves the values of positions 2 i and 2 i + 1 of a chunk.
