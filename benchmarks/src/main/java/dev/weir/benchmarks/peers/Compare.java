@@ -40,6 +40,9 @@ import picocli.CommandLine.Spec;
 public final class Compare implements Callable<Integer> {
   private static final double IDLE_LOAD = 0.3;
 
+  /** A measurement during which others had more than this part of the processors is disturbed. */
+  private static final double DISTURBED = 0.03;
+
   @Spec private CommandSpec spec;
 
   @Option(
@@ -110,6 +113,8 @@ public final class Compare implements Callable<Integer> {
               .orElse(System.getProperty("user.home") + "/.cache/weir-peers"));
 
   private int failures;
+  private int measurements;
+  private int disturbed;
 
   private enum Peer {
     LLAMA,
@@ -172,6 +177,10 @@ public final class Compare implements Callable<Integer> {
     }
     facts.put("load at the end", String.format(Locale.ROOT, "%.1f", Machine.load()));
     facts.put("failures", Integer.toString(failures));
+    facts.put(
+        "disturbed",
+        "%d of %d measurements (others had more than %.0f %% of the processors)"
+            .formatted(disturbed, measurements, 100 * DISTURBED));
     Report report = new Report(facts, contexts, batches, results);
     System.out.println();
     System.out.print(report.text());
@@ -305,10 +314,12 @@ public final class Compare implements Callable<Integer> {
       List<String> texts = new ArrayList<>();
       llama(what, point, true, texts);
       try {
+        OtherLoad others = OtherLoad.start();
         WeirCpu.Measured measured = weir.measure(point);
+        double share = others.share();
         results.add(Engine.WEIR, point, measured.rates());
         results.add(Engine.WEIR, Quantity.JAVA, point, measured.javaMicroseconds());
-        texts.add(text(Engine.WEIR, measured.rates()));
+        texts.add(text(Engine.WEIR, measured.rates()) + measured(share));
       } catch (WeirException e) {
         failed(what, e);
       }
@@ -326,9 +337,11 @@ public final class Compare implements Callable<Integer> {
       }
       Engine engine = flash ? Engine.LLAMA_FLASH : Engine.LLAMA_PLAIN;
       try {
+        OtherLoad others = OtherLoad.start();
         Rates rates = llama.get().measure(folder.resolve("model.gguf"), point, flash);
+        double share = others.share();
         results.add(engine, point, rates);
-        texts.add(text(engine, rates));
+        texts.add(text(engine, rates) + measured(share));
       } catch (PeerException e) {
         failed(what, e);
       }
@@ -337,6 +350,7 @@ public final class Compare implements Callable<Integer> {
     private void jlama(List<Integer> contexts) throws InterruptedException {
       long start = System.nanoTime();
       List<String> texts = new ArrayList<>();
+      OtherLoad others = OtherLoad.start();
       try {
         jlama
             .orElseThrow()
@@ -346,6 +360,7 @@ public final class Compare implements Callable<Integer> {
                   results.add(Engine.JLAMA, new Point(context, 1), rates);
                   texts.add("context " + context + " " + text(Engine.JLAMA, rates));
                 });
+        texts.add(texts.removeLast() + measured(others.share()));
       } catch (PeerException e) {
         failed(model, e);
       }
@@ -353,6 +368,16 @@ public final class Compare implements Callable<Integer> {
           new Piece(model, Optional.empty()),
           System.nanoTime() - start,
           model + ": " + String.join("; ", texts));
+    }
+
+    /** Counts a measurement, and returns what is to be said if others disturbed it. */
+    private String measured(double others) {
+      measurements++;
+      if (others <= DISTURBED) {
+        return "";
+      }
+      disturbed++;
+      return " (DISTURBED, others had %.0f %%)".formatted(100 * others);
     }
 
     private String text(Engine engine, Rates rates) {
