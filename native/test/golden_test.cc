@@ -27,8 +27,8 @@ struct Accuracy {
   float logit;
 };
 
-// For fp32 and bf16 as models/stories260K/README.md has it; int8 was measured here
-// (benchmarks/cpu/README.md).
+// For fp32 and bf16 as models/stories260K/README.md has it, for int8 by what was measured
+// (benchmarks/results/2026-11-20-cpu-accuracy.txt).
 Accuracy accuracy_of(weir_precision precision) {
   switch (precision) {
     case WEIR_PRECISION_BF16:
