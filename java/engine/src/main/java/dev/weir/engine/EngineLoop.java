@@ -13,8 +13,10 @@ import dev.weir.scheduling.IterationPlan;
 import dev.weir.scheduling.Request;
 import dev.weir.scheduling.RequestState;
 import dev.weir.scheduling.Scheduler;
+import java.lang.invoke.VarHandle;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.PriorityQueue;
@@ -53,12 +55,15 @@ final class EngineLoop implements Runnable {
                   (a.submittedNanos + a.deadlineNanos) - (b.submittedNanos + b.deadlineNanos)));
   private final ActiveRequest[] batch;
   private final boolean[] sampled;
+  private final ReaderWaker waker = new ReaderWaker();
+  private final Generation[] delivered;
   private final IterationEvent event;
   private final Consumer<EngineListener> notifier = this::notify; // an iterator would be allocated
 
   /** A request whose generation is about to end, and which is not in {@link #active} any more. */
   private ActiveRequest ending;
 
+  private int deliveries;
   private int resident;
   private int swapped;
   private volatile KvCacheStatistics lastStatistics;
@@ -86,6 +91,7 @@ final class EngineLoop implements Runnable {
     endTokens = endTokens(model);
     batch = new ActiveRequest[plan.limits().maxSequences()];
     sampled = new boolean[plan.limits().maxSequences()];
+    delivered = new Generation[plan.limits().maxSequences()];
     event = new IterationEvent(scheduler, plan);
     event.blocks = plan.memory().blocks();
     lastStatistics = cache.statistics();
@@ -110,6 +116,7 @@ final class EngineLoop implements Runnable {
   public void run() {
     Throwable failure = null;
     try {
+      waker.start();
       serve();
     } catch (Throwable t) { // whatever it is, nobody may be left waiting
       failure = t;
@@ -119,6 +126,7 @@ final class EngineLoop implements Runnable {
       failAll(failure);
       LOGGER.log(System.Logger.Level.ERROR, "the engine has failed", failure);
     }
+    waker.end();
     release();
   }
 
@@ -323,6 +331,7 @@ final class EngineLoop implements Runnable {
       }
       batch[entry] = null;
     }
+    wakeReaders();
     report(nanos);
     event.finished = 0;
   }
@@ -440,11 +449,27 @@ final class EngineLoop implements Runnable {
     active.generation.deliver(
         new GeneratedToken(
             token, text, step.sampledLogProbability(entry), top(active, entry), nanos));
+    delivered[deliveries++] = active.generation;
     if (atEnd || active.text.stopped()) {
       finish(active, FinishReason.STOP, now);
     } else if (atLimit) {
       finish(active, FinishReason.LENGTH, now);
     }
+  }
+
+  private void wakeReaders() {
+    VarHandle.fullFence();
+    int waiting = 0;
+    for (int i = 0; i < deliveries; i++) {
+      if (delivered[i].hasToWake()) {
+        delivered[waiting++] = delivered[i];
+      }
+    }
+    if (waiting > 0) {
+      waker.wake(delivered, waiting);
+    }
+    Arrays.fill(delivered, 0, deliveries, null);
+    deliveries = 0;
   }
 
   private boolean endsSequence(int token) {

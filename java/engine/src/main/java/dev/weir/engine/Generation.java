@@ -1,5 +1,7 @@
 package dev.weir.engine;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -37,6 +39,15 @@ import java.util.function.Consumer;
  */
 public final class Generation implements Iterable<GeneratedToken> {
   private static final int FIRST_CAPACITY = 16;
+  private static final VarHandle COUNT;
+
+  static {
+    try {
+      COUNT = MethodHandles.lookup().findVarHandle(Generation.class, "count", int.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
 
   private final long id;
   private final int[] promptIds;
@@ -49,8 +60,11 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   private volatile int count;
 
-  /** Waiting readers and subscriptions. While there are none, the engine needs no lock. */
+  /** Waiting readers and subscriptions. While there are none, nobody has to be woken. */
   private volatile int watchers;
+
+  /** Whether {@link #wakeReaders} will be called. */
+  private volatile boolean wakeUnderWay;
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition progress = lock.newCondition();
@@ -149,17 +163,33 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   // ---- for the engine's thread
 
+  /** Adds a token. Readers that wait for it are not woken yet, see {@link #hasToWake}. */
   void deliver(GeneratedToken token) {
     int index = count;
     if (index == tokens.length) {
       tokens = Arrays.copyOf(tokens, 2 * index);
     }
     tokens[index] = token;
-    count = index + 1;
-    // A reader that begins to watch later looks at the count after it has said so.
-    if (watchers == 0) {
-      return;
+    // Without the fence of a volatile store: one fence does for a batch.
+    COUNT.setRelease(this, index + 1);
+  }
+
+  /**
+   * Whether {@link #wakeReaders} has to be called, by whichever thread. There has to be a full
+   * fence after {@link #deliver}: a reader that this call does not see then sees the token, because
+   * it looks at the count after it has said that it watches.
+   */
+  boolean hasToWake() {
+    if (watchers == 0 || wakeUnderWay) {
+      return false;
     }
+    wakeUnderWay = true;
+    return true;
+  }
+
+  /** Whoever waits for a token looks for it. */
+  void wakeReaders() {
+    wakeUnderWay = false;
     lock.lock();
     try {
       progress.signalAll();

@@ -3,7 +3,6 @@ package dev.weir.runtime;
 import dev.weir.runtime.internal.ffi.NativeCall;
 import dev.weir.runtime.internal.ffi.NativeStatus;
 import java.util.Arrays;
-import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * A text whose keys and values are in a {@link KvCache}. Ends with its cache. Safe for use by many
@@ -12,7 +11,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 public final class Sequence implements AutoCloseable {
   private final KvCache cache;
   private final long id;
-  private final AtomicBoolean closed = new AtomicBoolean();
+  private volatile boolean closed;
 
   Sequence(KvCache cache, long id) {
     this.cache = cache;
@@ -99,13 +98,17 @@ public final class Sequence implements AutoCloseable {
   /** Ends the sequence and frees its blocks. */
   @Override
   public void close() {
-    if (closed.compareAndSet(false, true)) {
-      try (NativeCall call = new NativeCall()) {
-        int status = cache.nativeCache().freeSequence(call, id);
-        // A cache that was closed took its sequences with it.
-        if (status != NativeStatus.CLOSED) {
-          Status.check(status, call.error());
-        }
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    }
+    try (NativeCall call = new NativeCall()) {
+      int status = cache.nativeCache().freeSequence(call, id);
+      // A cache that was closed took its sequences with it.
+      if (status != NativeStatus.CLOSED) {
+        Status.check(status, call.error());
       }
     }
   }
@@ -115,7 +118,7 @@ public final class Sequence implements AutoCloseable {
   }
 
   long id() {
-    if (closed.get()) {
+    if (closed) {
       throw new ClosedException("the sequence was closed");
     }
     return id;
