@@ -106,10 +106,6 @@ public final class EngineOverhead {
     print("native step, us", meter.nativeMicros, meter.count);
     double[] bytes = Arrays.stream(meter.bytes).asDoubleStream().toArray();
     print("allocated, bytes", bytes, meter.count);
-    print(
-        "per token, bytes",
-        Arrays.stream(bytes).map(value -> value / sequences).toArray(),
-        meter.count);
   }
 
   private static void serve(Engine engine, int sequences, boolean readers) {

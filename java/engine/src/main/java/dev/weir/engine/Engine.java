@@ -249,7 +249,8 @@ public final class Engine implements AutoCloseable {
     StreamingDecoder decoder = decoder(request, prompt);
 
     long id = nextId.getAndIncrement();
-    Generation generation = new Generation(id, prompt, mailbox::cancel, DELIVERY);
+    Generation generation =
+        new Generation(id, prompt, decoder.vocabulary(), mailbox::cancel, DELIVERY);
     mailbox.submit(
         new ActiveRequest(
             generation,

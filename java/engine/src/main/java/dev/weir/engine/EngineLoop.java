@@ -25,10 +25,13 @@ import java.util.function.Consumer;
 
 /**
  * The one thread that owns the KV cache, the step and the scheduler. In a steady state an iteration
- * allocates nothing but the tokens that it delivers.
+ * allocates nothing, unless a token asks for the log-probabilities of others, or completes a
+ * character that is spread over several tokens.
  */
 final class EngineLoop implements Runnable {
   private static final System.Logger LOGGER = System.getLogger(EngineLoop.class.getName());
+
+  private static final TokenLogProbability[] NO_TOP = {};
 
   /** A policy that asks to be woken in the past must not keep the thread spinning. */
   private static final long SHORTEST_SLEEP_NANOS = 100_000;
@@ -260,7 +263,7 @@ final class EngineLoop implements Runnable {
   }
 
   private static GenerationResult result(ActiveRequest request, FinishReason reason) {
-    List<GeneratedToken> tokens = List.copyOf(request.generation.delivered());
+    List<GeneratedToken> tokens = request.generation.delivered();
     int[] ids = new int[tokens.size()];
     StringBuilder text = new StringBuilder();
     for (int i = 0; i < ids.length; i++) {
@@ -447,8 +450,7 @@ final class EngineLoop implements Runnable {
       text = rest.isEmpty() ? text : text + rest;
     }
     active.generation.deliver(
-        new GeneratedToken(
-            token, text, step.sampledLogProbability(entry), top(active, entry), nanos));
+        token, text, step.sampledLogProbability(entry), top(active, entry), nanos);
     delivered[deliveries++] = active.generation;
     if (atEnd || active.text.stopped()) {
       finish(active, FinishReason.STOP, now);
@@ -481,17 +483,17 @@ final class EngineLoop implements Runnable {
     return false;
   }
 
-  private List<TokenLogProbability> top(ActiveRequest active, int entry) {
+  private TokenLogProbability[] top(ActiveRequest active, int entry) {
     int count = active.sampling.topLogProbabilities();
     if (count == 0) {
-      return List.of();
+      return NO_TOP;
     }
     TokenLogProbability[] top = new TokenLogProbability[count];
     for (int rank = 0; rank < count; rank++) {
       top[rank] =
           new TokenLogProbability(step.topToken(entry, rank), step.topLogProbability(entry, rank));
     }
-    return List.of(top);
+    return top;
   }
 
   private void publishCounts() {

@@ -1,7 +1,5 @@
 package dev.weir.engine;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -15,6 +13,7 @@ import java.util.concurrent.Flow;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.IntFunction;
 
 /**
  * A request that an {@link Engine} has accepted: its tokens as they come, and its result. The
@@ -38,27 +37,13 @@ import java.util.function.Consumer;
  * from any thread.
  */
 public final class Generation implements Iterable<GeneratedToken> {
-  private static final int FIRST_CAPACITY = 16;
-  private static final VarHandle COUNT;
-
-  static {
-    try {
-      COUNT = MethodHandles.lookup().findVarHandle(Generation.class, "count", int.class);
-    } catch (ReflectiveOperationException e) {
-      throw new ExceptionInInitializerError(e);
-    }
-  }
-
   private final long id;
   private final int[] promptIds;
   private final Consumer<Generation> canceller;
   private final Executor delivery;
   private final CompletableFuture<GenerationResult> completion = new CompletableFuture<>();
 
-  /** The first {@link #count}; written by the engine's thread, and replaced when it is full. */
-  private volatile GeneratedToken[] tokens = new GeneratedToken[FIRST_CAPACITY];
-
-  private volatile int count;
+  private final TokenLog tokens;
 
   /** Waiting readers and subscriptions. While there are none, nobody has to be woken. */
   private volatile int watchers;
@@ -73,7 +58,16 @@ public final class Generation implements Iterable<GeneratedToken> {
   private boolean ended;
   private GenerationFailedException failure;
 
-  Generation(long id, int[] promptIds, Consumer<Generation> canceller, Executor delivery) {
+  /**
+   * @param vocabulary the text of a token that is whole characters by itself; null for others
+   */
+  Generation(
+      long id,
+      int[] promptIds,
+      IntFunction<String> vocabulary,
+      Consumer<Generation> canceller,
+      Executor delivery) {
+    tokens = new TokenLog(vocabulary);
     this.id = id;
     this.promptIds = promptIds;
     this.canceller = canceller;
@@ -164,14 +158,9 @@ public final class Generation implements Iterable<GeneratedToken> {
   // ---- for the engine's thread
 
   /** Adds a token. Readers that wait for it are not woken yet, see {@link #hasToWake}. */
-  void deliver(GeneratedToken token) {
-    int index = count;
-    if (index == tokens.length) {
-      tokens = Arrays.copyOf(tokens, 2 * index);
-    }
-    tokens[index] = token;
-    // Without the fence of a volatile store: one fence does for a batch.
-    COUNT.setRelease(this, index + 1);
+  void deliver(
+      int id, String text, float logProbability, TokenLogProbability[] top, long nanoTime) {
+    tokens.add(id, text, logProbability, top, nanoTime);
   }
 
   /**
@@ -203,7 +192,9 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   /** The tokens so far; the engine's thread is the only one that adds any. */
   List<GeneratedToken> delivered() {
-    return Arrays.asList(tokens).subList(0, count);
+    GeneratedToken[] delivered = new GeneratedToken[tokens.count()];
+    Arrays.setAll(delivered, tokens::get);
+    return List.of(delivered);
   }
 
   void end(GenerationResult result) {
@@ -262,7 +253,7 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   /** The token at {@code index}, or null if it is not there yet, or never will be. */
   GeneratedToken token(int index) {
-    return index < count ? tokens[index] : null;
+    return index < tokens.count() ? tokens.get(index) : null;
   }
 
   boolean ended() {
@@ -289,16 +280,16 @@ public final class Generation implements Iterable<GeneratedToken> {
    * (false).
    */
   private boolean await(int index) {
-    if (index < count) {
+    if (index < tokens.count()) {
       return true;
     }
     lock.lock();
     watchers++;
     try {
-      while (index >= count && !ended) {
+      while (index >= tokens.count() && !ended) {
         progress.await();
       }
-      if (index < count) {
+      if (index < tokens.count()) {
         return true;
       }
       if (failure != null) {

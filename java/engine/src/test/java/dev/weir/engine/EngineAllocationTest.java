@@ -11,21 +11,15 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** An iteration in a steady state allocates nothing but the tokens that it delivers. */
+/** An iteration in a steady state allocates nothing. */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class EngineAllocationTest {
   private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-  /**
-   * What one token may cost: the token itself, and its place among the generation's tokens. Its
-   * text is mostly that of the vocabulary.
-   */
-  private static final long BYTES_PER_TOKEN = 80;
-
   /** Bytes that the engine's thread allocated between the ends of two iterations. */
   private static final class AllocationMeter implements EngineListener {
     final List<Long> withoutTokens = new ArrayList<>();
-    final List<Long> perToken = new ArrayList<>();
+    final List<Long> withTokens = new ArrayList<>();
     private long last = -1;
 
     @Override
@@ -35,7 +29,7 @@ class EngineAllocationTest {
         if (event.generatedTokens() == 0) {
           withoutTokens.add(allocated);
         } else {
-          perToken.add(allocated / event.generatedTokens());
+          withTokens.add(allocated);
         }
       }
       last = THREADS.getCurrentThreadAllocatedBytes();
@@ -64,7 +58,9 @@ class EngineAllocationTest {
         generations.forEach(Generation::await);
       }
     }
-    assertThat(median(meter.perToken)).isBetween(1L, BYTES_PER_TOKEN);
+    // Half of them at least: now and then the place for a request's tokens has to grow.
+    assertThat(meter.withTokens).hasSizeGreaterThan(50);
+    assertThat(median(meter.withTokens)).isZero();
     assertThat(meter.withoutTokens).hasSizeGreaterThan(50);
     assertThat(median(meter.withoutTokens)).isZero();
   }

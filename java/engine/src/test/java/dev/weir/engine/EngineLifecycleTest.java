@@ -364,7 +364,8 @@ class EngineLifecycleTest {
   private static Generation submit(Mailbox mailbox, long id) {
     int[] prompt = {1, 403, 407};
     Generation generation =
-        new Generation(id, prompt, mailbox::cancel, task -> Thread.ofVirtual().start(task));
+        new Generation(
+            id, prompt, token -> null, mailbox::cancel, task -> Thread.ofVirtual().start(task));
     mailbox.submit(
         new ActiveRequest(
             generation,

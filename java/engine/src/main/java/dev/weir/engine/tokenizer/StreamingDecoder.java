@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CodingErrorAction;
+import java.util.function.IntFunction;
 
 /**
  * Turns tokens into text one by one. It never emits half a character: bytes that may still become
@@ -67,6 +68,14 @@ public final class StreamingDecoder {
     return take();
   }
 
+  /**
+   * What {@link #append} gives for a token that is whole characters by itself, within a text; null
+   * for other ids.
+   */
+  public IntFunction<String> vocabulary() {
+    return pieces::text;
+  }
+
   private void decode(int id) {
     byte[] piece = pieces.bytes(id);
     int offset = 0;
@@ -92,6 +101,6 @@ public final class StreamingDecoder {
   }
 
   private String take() {
-    return chars.flip().toString();
+    return chars.flip().hasRemaining() ? chars.toString() : "";
   }
 }
