@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
 import java.util.concurrent.locks.Condition;
@@ -53,9 +52,11 @@ public final class Generation implements Iterable<GeneratedToken> {
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition progress = lock.newCondition();
+  private final Condition end = lock.newCondition();
   // Guarded by lock, as are changes of watchers.
   private final List<TokenSubscription> subscriptions = new ArrayList<>();
   private boolean ended;
+  private GenerationResult result;
   private GenerationFailedException failure;
 
   /**
@@ -138,12 +139,19 @@ public final class Generation implements Iterable<GeneratedToken> {
    * @throws CancellationException if the waiting thread is interrupted; its interrupt status is set
    */
   public GenerationResult await() {
+    lock.lock();
     try {
-      return completion.get();
+      while (!ended) {
+        end.await();
+      }
+      if (failure != null) {
+        throw failure;
+      }
+      return result;
     } catch (InterruptedException e) {
       throw interrupted(e);
-    } catch (ExecutionException e) {
-      throw (GenerationFailedException) e.getCause();
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -198,6 +206,12 @@ public final class Generation implements Iterable<GeneratedToken> {
   }
 
   void end(GenerationResult result) {
+    lock.lock();
+    try {
+      this.result = result;
+    } finally {
+      lock.unlock();
+    }
     end(() -> completion.complete(result));
   }
 
@@ -216,6 +230,7 @@ public final class Generation implements Iterable<GeneratedToken> {
     lock.lock();
     try {
       ended = true;
+      end.signalAll();
       progress.signalAll();
       for (int i = 0; i < subscriptions.size(); i++) {
         subscriptions.get(i).signal();

@@ -5,9 +5,8 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Wakes the readers of generations that have a new token, on a virtual thread of its own: to wake a
- * thread costs a microsecond or more, and the engine's thread has dozens of readers in each
- * iteration.
+ * Wakes the readers of generations that have a new token, on a thread of its own: to wake a thread
+ * costs a microsecond or more, and the engine's thread has dozens of readers in each iteration.
  */
 final class ReaderWaker {
   private final ReentrantLock lock = new ReentrantLock();
@@ -20,8 +19,9 @@ final class ReaderWaker {
 
   /** Starts the thread, which runs until {@link #end}. */
   void start() {
-    Thread.ofVirtual()
+    Thread.ofPlatform()
         .name("weir-waker")
+        .daemon(true)
         .start(
             () -> {
               try {
