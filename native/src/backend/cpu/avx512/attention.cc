@@ -452,8 +452,8 @@ struct ValueWork {
   const Bfloat16* weights;  // [Rows][weight_stride]
   int64_t weight_stride;
   int32_t count;  // positions
-  int64_t
-      size;  // elements from a position to the next; of packed values, from a pair of positions to the next
+  // Elements from a position to the next; of packed values, from a pair of positions to the next.
+  int64_t size;
   __mmask32 last;  // columns of the last 32 that there are
   float* output;   // [Rows][output_stride]
   int64_t output_stride;
