@@ -18,10 +18,14 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Flow;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -458,6 +462,37 @@ class GenerationTest {
     generation.cancel();
     generation.await();
     assertThat(engine.statistics().stepStartNanoTime()).isEmpty();
+  }
+
+  /** Readers that begin to wait while tokens come miss none, and none waits for ever. */
+  @Test
+  void manyReadersOfManyGenerations() throws Exception {
+    int generations = 24;
+    try (ExecutorService virtual = Executors.newVirtualThreadPerTaskExecutor();
+        ExecutorService platform = Executors.newCachedThreadPool()) {
+      List<Future<List<Integer>>> read = new ArrayList<>();
+      List<Generation> submitted = new ArrayList<>();
+      for (int i = 0; i < generations; i++) {
+        Generation generation = engine.submit(once().build());
+        submitted.add(generation);
+        for (ExecutorService threads : List.of(virtual, virtual, platform)) {
+          read.add(
+              threads.submit(
+                  () -> {
+                    List<Integer> ids = new ArrayList<>();
+                    generation.forEach(token -> ids.add(token.id()));
+                    return ids;
+                  }));
+        }
+      }
+      List<Integer> expected = IntStream.of(ONCE.greedy_ids()).boxed().toList();
+      for (Future<List<Integer>> ids : read) {
+        assertThat(ids.get()).isEqualTo(expected);
+      }
+      for (Generation generation : submitted) {
+        assertThat(generation.await().ids()).isEqualTo(ONCE.greedy_ids());
+      }
+    }
   }
 
   @Test
