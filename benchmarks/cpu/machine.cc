@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <new>
+#include <utility>
 
 #if !defined(__x86_64__)
 #error "the peaks of this benchmark are measured with x86-64 instructions"
@@ -128,7 +130,7 @@ void Machine::Free::operator()(uint64_t* data) const { std::free(data); }
 
 Machine::Machine(int threads)
     : pool_(threads, false),
-      second_level_(cache_bytes(2, int64_t{1} << 20) * threads),
+      second_level_(cache_bytes(2, int64_t{1} << 20)),
       last_level_(cache_bytes(3, int64_t{32} << 20)),
       memory_bytes_((4 * last_level_ + kPass) / kPass * kPass) {
   void* data = nullptr;
@@ -184,55 +186,45 @@ double Machine::compute(Unit unit, int threads) {
   return operations * threads / seconds;
 }
 
-void Machine::measure_peaks() {
+double Machine::read_second_level(int threads) { return read_again(second_level_ / 2 * threads, threads); }
+
+double Machine::read_last_level(int threads) { return read_again(last_level_ / 2, threads); }
+
+double Machine::read_cache(double bytes) {
+  const bool second = bytes <= static_cast<double>(second_level_ * threads());
+  return second ? read_second_level(threads()) : read_last_level(threads());
+}
+
+std::vector<Machine::Peak> Machine::measure_peaks() {
   struct Probe {
     const char* name;
     const char* unit;
-    int threads;
-    std::function<double()> rate;
-    std::vector<double> rates;
+    std::function<double(int)> rate;
   };
-  std::vector<Probe> probes;
-  const int64_t second = second_level_ / pool_.threads() / 2;
-  for (const int threads : {1, pool_.threads()}) {
-    if (threads == 1 && pool_.threads() == 1 && !probes.empty()) break;
-    probes.push_back({"memory, read", "GB/s", threads, [this, threads] { return read_memory(threads); }, {}});
-    probes.push_back({"last-level cache, read",
-                      "GB/s",
-                      threads,
-                      [=, this] { return read_again(last_level_ / 2, threads); },
-                      {}});
-    probes.push_back(
-        {"L2 cache, read", "GB/s", threads, [=, this] { return read_again(second * threads, threads); }, {}});
-    for (const Unit unit : {Unit::kFp32, Unit::kBf16, Unit::kInt8}) {
-      static const char* const names[] = {"", "fp32 FMA", "bf16 vdpbf16ps", "int8 vpdpbusd"};
-      probes.push_back({names[static_cast<int>(unit)],
-                        "Gop/s",
-                        threads,
-                        [=, this] { return compute(unit, threads); },
-                        {}});
+  const Probe probes[] = {
+      {"memory, read", "GB/s", [this](int t) { return read_memory(t); }},
+      {"last-level cache, read", "GB/s", [this](int t) { return read_last_level(t); }},
+      {"L2 cache, read", "GB/s", [this](int t) { return read_second_level(t); }},
+      {"fp32 FMA", "Gop/s", [this](int t) { return compute(Unit::kFp32, t); }},
+      {"bf16 vdpbf16ps", "Gop/s", [this](int t) { return compute(Unit::kBf16, t); }},
+      {"int8 vpdpbusd", "Gop/s", [this](int t) { return compute(Unit::kInt8, t); }},
+  };
+  std::vector<int> counts{1};
+  if (threads() > 1) counts.push_back(threads());
+  constexpr int kRounds = 25;
+  std::map<std::pair<int, const Probe*>, std::vector<double>> rates;
+  for (int round = 0; round < kRounds; round++) {
+    for (const int count : counts) {
+      for (const Probe& probe : probes) rates[{count, &probe}].push_back(probe.rate(count));
     }
   }
-  // In turns, because a virtual machine's memory and clock are faster in some seconds than in others.
-  constexpr int kRounds = 25;
-  for (int round = 0; round < kRounds; round++) {
-    for (Probe& probe : probes) probe.rates.push_back(probe.rate());
+  std::vector<Peak> peaks;
+  for (auto& [key, measured] : rates) {
+    std::sort(measured.begin(), measured.end());
+    peaks.push_back({key.second->name, key.second->unit, key.first, measured.front(), measured[kRounds / 2],
+                     measured.back()});
   }
-  for (Probe& probe : probes) {
-    std::sort(probe.rates.begin(), probe.rates.end());
-    peaks_.push_back({probe.name, probe.unit, probe.threads, probe.rates.front(), probe.rates[kRounds / 2],
-                      probe.rates.back()});
-  }
-  const size_t all = probes.size() - 6;
-  last_level_bandwidth_ = peaks_[all + 1].highest;
-  second_level_bandwidth_ = peaks_[all + 2].highest;
-  for (size_t unit = 1; unit < 4; unit++) arithmetic_[unit] = peaks_[all + 2 + unit].highest;
-}
-
-double Machine::peak(Unit unit) const { return arithmetic_[static_cast<int>(unit)]; }
-
-double Machine::cached_bandwidth(int64_t bytes) const {
-  return bytes <= second_level_ ? second_level_bandwidth_ : last_level_bandwidth_;
+  return peaks;
 }
 
 }  // namespace weir::benchmark

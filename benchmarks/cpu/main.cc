@@ -157,10 +157,10 @@ std::string rate(double value, double scale) {
   return text;
 }
 
-nlohmann::ordered_json report(const Machine& machine) {
+nlohmann::ordered_json report(const std::vector<Machine::Peak>& measured) {
   std::printf("%-24s %8s %9s %9s %9s\n", "peak", "threads", "lowest", "median", "highest");
   nlohmann::ordered_json peaks = nlohmann::ordered_json::array();
-  for (const Machine::Peak& peak : machine.peaks()) {
+  for (const Machine::Peak& peak : measured) {
     std::printf("%-24s %8d %9.1f %9.1f %9.1f %s\n", peak.name.c_str(), peak.threads, peak.lowest / 1e9,
                 peak.median / 1e9, peak.highest / 1e9, peak.unit.c_str());
     peaks.push_back({{"name", peak.name},
@@ -196,6 +196,8 @@ nlohmann::ordered_json report(const Result& result) {
                                  {"cached_bytes", result.work.cached_bytes},
                                  {"operations", result.work.operations},
                                  {"bound", result.bound},
+                                 {"memory_gigabytes_per_second", result.memory_rate / 1e9},
+                                 {"arithmetic_gigaoperations_per_second", result.arithmetic_rate / 1e9},
                                  {"share", result.share}};
   if (result.context > 0) json["context"] = result.context;
   return json;
@@ -205,7 +207,6 @@ void run(const Options& options) {
   const std::string started = now();
   const double load = load_average();
   Machine machine(options.threads);
-  machine.measure_peaks();
 
   nlohmann::ordered_json json;
   json["started"] = started;
@@ -215,7 +216,7 @@ void run(const Options& options) {
   std::printf("%s, %s, %d threads, last-level cache %lld MiB, load average before %.1f\n\n", started.c_str(),
               cpu::processor_name().c_str(), options.threads,
               static_cast<long long>(machine.last_level_bytes() >> 20), load);
-  json["peaks"] = report(machine);
+  json["peaks"] = report(machine.measure_peaks());
   nlohmann::ordered_json results = nlohmann::ordered_json::array();
   for (const Precision& precision : kPrecisions) {
     if (!chosen(options.precisions, precision.name)) continue;

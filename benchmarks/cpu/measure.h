@@ -26,14 +26,20 @@ struct Result {
   int rounds = 0;
   double median_seconds = 0;
   double best_seconds = 0;
-  // Median over the rounds of the least possible time (the largest of memory_bytes / bandwidth of memory in
-  // the same round, cached_bytes / bandwidth of the cache, operations / arithmetic peak) over the time taken.
+  // Medians of what the machine gave in the same rounds, in bytes and operations a second; 0 if not needed.
+  double memory_rate = 0;
+  double arithmetic_rate = 0;
+  // Median over the rounds of the least possible time (the largest of memory_bytes / rate of memory,
+  // cached_bytes / rate of the cache and operations / rate of arithmetic, all of the same round) over the
+  // time taken.
   double share = 0;
   std::string bound;  // which of them was the largest
 };
 
 // Fills in what is measured. `call` runs the operator once, on other weights and keys each time as long as
-// those of the last calls may be in a cache. The memory's bandwidth is measured before and after each timing.
+// those of the last calls may be in a cache. The machine's rates are measured before and after each timing,
+// because those of a virtual machine change by the second: memory shared with others, and processors that
+// sometimes are two halves of one core.
 void measure(Machine& machine, int rounds, const std::function<void()>& call, Result& result);
 
 }  // namespace weir::benchmark
