@@ -122,7 +122,8 @@ enum {
 
 /* weir_device_options.flags, for the CPU backend */
 enum {
-  WEIR_DEVICE_PIN_THREADS = 1,  /* operator threads, and the threads that run steps, each stay on a processor of their own */
+  WEIR_DEVICE_PIN_THREADS = 1,  /* each operator thread stays on a processor of its own; not the thread that runs a step, for
+                                   which the first processor is left, nor those of another device, which may have the same */
   WEIR_DEVICE_DETERMINISTIC = 2 /* only kernels that add up in a fixed order: the numbers of a sequence do not depend on what
                                    else is in its batch, on any processor. Slow in fp32 */
 };
@@ -397,8 +398,8 @@ WEIR_API weir_status weir_step_buffers_get(weir_step* step, weir_step_buffers* b
 
 /*
  * Runs the first `entries` entries through the model: appends their tokens to their sequences, computes, samples.
- * `report` may be null. Once batches of this size and context have been seen, libweir allocates nothing (oneDNN makes
- * and frees small argument objects within each multiplication).
+ * `report` may be null. Once every operator thread has seen batches of this size and context, libweir allocates
+ * nothing (oneDNN makes and frees small argument objects within each multiplication).
  * All or nothing: WEIR_INVALID_ARGUMENT (message names the entry), WEIR_CLOSED (an entry's sequence is gone),
  * WEIR_OUT_OF_BLOCKS (needed and available in blocks), WEIR_INVALID_MODEL (the logits of an entry are not finite; the
  * message names it), WEIR_OUT_OF_MEMORY and WEIR_DEVICE_FAILED leave sequences, blocks and outputs as they were.

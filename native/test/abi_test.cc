@@ -559,45 +559,57 @@ TEST_CASE("abi: weights that are not finite fail the step and give back its bloc
     std::filesystem::copy_file(original / name, folder / name,
                                std::filesystem::copy_options::overwrite_existing);
   }
-  const uint64_t offset =
-      weir::SafetensorsFile(original / "model.safetensors").tensors().at("model.norm.weight").begin;
-  {
+  const TensorTable tensors = SafetensorsFile(original / "model.safetensors").tensors();
+  const auto write = [&](const TensorEntry& tensor, float value) {
     std::fstream file(folder / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
-    const float nan = std::numeric_limits<float>::quiet_NaN();
-    file.seekp(static_cast<std::streamoff>(offset));
-    file.write(reinterpret_cast<const char*>(&nan), sizeof nan);
-  }
-  Device device;
-  {
-    Model model(device, folder.string());
-    Cache cache(model, 4, 10);
-    Step step(cache, 2, 16);
-    const int32_t tokens[] = {1, 2, 3, 4, 5};
-    const weir_sequence sequence = cache.create();
-    step.clear();
-    step.add(sequence, tokens, 5);
-    CHECK(step.run() == WEIR_OK);
-    // The copy that the fork needs for its next token must be given back, too.
-    weir_sequence fork = 0;
-    REQUIRE(weir_sequence_fork(cache.handle(), sequence, &fork, nullptr) == WEIR_OK);
-    const auto before = cache.statistics();
-    step.clear();
-    step.add(fork, tokens, 1);
-    step.add(sequence, tokens, 5);
-    step.sample(1);
-    step.buffers().sampled_tokens[1] = 4711;
-    CHECK(step.run() == WEIR_INVALID_MODEL);
-    CHECK(std::string(step.error().message).find("entry 1") != std::string::npos);
-    CHECK(step.buffers().sampled_tokens[1] == 4711);
-    const auto after = cache.statistics();
-    CHECK(cache.describe(sequence).length == 5);
-    CHECK(cache.describe(fork).length == 5);
-    CHECK(after.used == before.used);
-    CHECK(after.shared == before.shared);
-    CHECK(after.copied_on_write == 0);
-    CHECK(after.steps == 1);
-    std::vector<float> logits(512);
-    CHECK(weir_step_logits(step.handle(), 1, logits.data(), 512, nullptr) == WEIR_INVALID_ARGUMENT);
+    file.seekp(static_cast<std::streamoff>(tensor.begin));
+    float before = 0;
+    file.read(reinterpret_cast<char*>(&before), sizeof before);
+    file.seekp(static_cast<std::streamoff>(tensor.begin));
+    file.write(reinterpret_cast<const char*>(&value), sizeof value);
+    return before;
+  };
+  for (const weir_precision precision : {WEIR_PRECISION_FP32, WEIR_PRECISION_BF16, WEIR_PRECISION_INT8}) {
+    for (const char* name :
+         {"model.norm.weight", "model.layers.4.input_layernorm.weight",
+          "model.layers.0.self_attn.q_proj.weight", "model.layers.1.self_attn.v_proj.weight",
+          "model.layers.2.mlp.gate_proj.weight", "model.layers.3.mlp.down_proj.weight"}) {
+      if (precision != WEIR_PRECISION_FP32 && !cpu::avx512::supported()) continue;
+      CAPTURE(precision);
+      CAPTURE(name);
+      const float before_nan = write(tensors.at(name), std::numeric_limits<float>::quiet_NaN());
+      Device device(WEIR_DEVICE_CPU, 2, precision);
+      Model model(device, folder.string());
+      write(tensors.at(name), before_nan);
+      Cache cache(model, 4, 10);
+      Step step(cache, 2, 16);
+      const int32_t tokens[] = {1, 2, 3, 4, 5};
+      const weir_sequence sequence = cache.create();
+      step.clear();
+      step.add(sequence, tokens, 5);
+      CHECK(step.run() == WEIR_OK);
+      // The copy that the fork needs for its next token must be given back, too.
+      weir_sequence fork = 0;
+      REQUIRE(weir_sequence_fork(cache.handle(), sequence, &fork, nullptr) == WEIR_OK);
+      const auto before = cache.statistics();
+      step.clear();
+      step.add(fork, tokens, 1);
+      step.add(sequence, tokens, 5);
+      step.sample(1);
+      step.buffers().sampled_tokens[1] = 4711;
+      CHECK(step.run() == WEIR_INVALID_MODEL);
+      CHECK(std::string(step.error().message).find("entry 1") != std::string::npos);
+      CHECK(step.buffers().sampled_tokens[1] == 4711);
+      const auto after = cache.statistics();
+      CHECK(cache.describe(sequence).length == 5);
+      CHECK(cache.describe(fork).length == 5);
+      CHECK(after.used == before.used);
+      CHECK(after.shared == before.shared);
+      CHECK(after.copied_on_write == 0);
+      CHECK(after.steps == 1);
+      std::vector<float> logits(512);
+      CHECK(weir_step_logits(step.handle(), 1, logits.data(), 512, nullptr) == WEIR_INVALID_ARGUMENT);
+    }
   }
   std::filesystem::remove_all(folder);
 }

@@ -43,6 +43,36 @@ TEST_CASE("matmul: against fp64, for every number of rows that has a kernel of i
   }
 }
 
+TEST_CASE("matmul: fp32 in deterministic mode gives a row the same bits alone and in any company") {
+  weir_device_options options{};
+  options.threads = 2;
+  options.precision = WEIR_PRECISION_FP32;
+  options.flags = WEIR_DEVICE_DETERMINISTIC;
+  const auto backend = open_backend(options);
+  constexpr int64_t kIn = 1030;
+  constexpr int64_t kOut = 200;
+  const auto weight = random_floats(kIn * kOut, 1, 0.1f);
+  const TensorView view = view_of(weight, kOut, kIn);
+  WeightSource source;
+  source.parts = {&view, 1};
+  source.rows = kOut;
+  source.columns = kIn;
+  const auto matrix = backend->make_matrix(source);
+  const auto context = backend->make_context(8);
+  const auto x = random_floats(300 * kIn, 2);
+  const auto run = [&](int64_t rows) {
+    const Tensor in(*backend, rows, kIn, std::span(x).subspan(0, rows * kIn));
+    const Tensor out(*backend, rows, kOut);
+    context->matmul(*matrix, in.view(), out.view());
+    return std::vector<float>(out.values().begin(), out.values().end());
+  };
+  const std::vector<float> all = run(300);
+  for (const int64_t rows : {1, 2, 3, 17, 64, 129}) {
+    const std::vector<float> some = run(rows);
+    CHECK(std::equal(some.begin(), some.end(), all.begin()));
+  }
+}
+
 TEST_CASE("matmul: stacked weights are the projections one after another") {
   for (const NamedBackend& named : PresentBackends()) {
     const auto first = random_floats(3 * 8, 1);

@@ -138,6 +138,40 @@ TEST_CASE("packed matmul: int8 is the fp64 product of the quantized numbers") {
   }
 }
 
+TEST_CASE("packed matmul: int8 passes on what is not finite, wherever it is") {
+  if (skipped()) return;
+  const auto backend = open(WEIR_PRECISION_INT8, 1);
+  const Shape shape{70, 66};
+  const auto good_weight = random_floats(shape.in * shape.out, 1);
+  const auto good_x = random_floats(shape.in, 2);
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity()}) {
+    for (const int64_t at : {0, 1, 15, 16, 33, 64, 69}) {
+      auto x = good_x;
+      x[at] = bad;
+      const auto matrix = make_matrix(*backend, good_weight, shape);
+      for (const float out : multiply(*backend->make_context(8), *matrix, x, 1, shape))
+        CHECK_FALSE(std::isfinite(out));
+      auto weight = good_weight;
+      weight[65 * shape.in + at] = bad;
+      const auto bad_matrix = make_matrix(*backend, weight, shape);
+      const auto out = multiply(*backend->make_context(8), *bad_matrix, good_x, 1, shape);
+      CHECK_FALSE(std::isfinite(out[65]));
+      for (int i = 0; i < 65; i++) CHECK(std::isfinite(out[i]));
+    }
+  }
+}
+
+TEST_CASE("packed matmul: int8 of numbers so small that their scale has no inverse is zero") {
+  if (skipped()) return;
+  const auto backend = open(WEIR_PRECISION_INT8, 1);
+  const Shape shape{70, 3};
+  const auto matrix = make_matrix(*backend, std::vector<float>(shape.in * shape.out, 1e-38f), shape);
+  for (const float out : multiply(*backend->make_context(8), *matrix, random_floats(shape.in, 2), 1, shape)) {
+    CHECK(out == 0);
+  }
+}
+
 TEST_CASE("packed matmul: int8 of zeros is zero, and one input alone sets the scale") {
   if (skipped()) return;
   const auto backend = open(WEIR_PRECISION_INT8, 1);

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -98,18 +100,39 @@ TEST_CASE("thread pool: unshared work stays on the calling thread") {
   });
 }
 
-TEST_CASE("thread pool: pinned threads each keep to one processor") {
+TEST_CASE("thread pool: pinned threads each keep to a processor of their own, and callers are left alone") {
   cpu_set_t before;
   REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
-  std::thread([] {
-    ThreadPool pool(2, true);
-    std::vector<int> processors(200, -1);
-    pool.run(200, [&](int64_t i, int) {
+  const int threads = CPU_COUNT(&before);
+  if (threads < 2) {
+    MESSAGE("skipped: this process may use one processor");
+    return;
+  }
+  {
+    ThreadPool pool(threads, true);
+    std::vector<std::vector<int>> allowed(threads);
+    std::vector<std::atomic<bool>> seen(threads);
+    // Until all threads were seen: a piece waits for the others.
+    pool.run(threads, [&](int64_t, int thread) {
       cpu_set_t set;
-      if (sched_getaffinity(0, sizeof set, &set) == 0) processors[i] = CPU_COUNT(&set);
+      if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        for (int i = 0; i < CPU_SETSIZE; i++) {
+          if (CPU_ISSET(i, &set)) allowed[thread].push_back(i);
+        }
+      }
+      seen[thread] = true;
+      const auto all = [&] {
+        return std::all_of(seen.begin(), seen.end(), [](const auto& s) { return s.load(); });
+      };
+      while (!all()) std::this_thread::yield();
     });
-    for (const int count : processors) CHECK(count == 1);
-  }).join();
+    std::set<int> processors;
+    for (int thread = 1; thread < threads; thread++) {
+      REQUIRE(allowed[thread].size() == 1);
+      CHECK(processors.insert(allowed[thread][0]).second);
+    }
+    CHECK(allowed[0].size() == static_cast<size_t>(threads));
+  }
   cpu_set_t after;
   REQUIRE(sched_getaffinity(0, sizeof after, &after) == 0);
   CHECK(CPU_EQUAL(&before, &after));

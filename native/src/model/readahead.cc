@@ -10,8 +10,11 @@ namespace weir {
 namespace {
 
 constexpr size_t kPiece = size_t{8} << 20;
-// Enough for the disk to have work while the largest tensors are converted.
+// Bytes that are asked for at least before they are used.
 constexpr int64_t kAhead = int64_t{512} << 20;
+// A weight is reported as used when all of its tensors (three at most: query, key, value) are; until then the
+// disk must have work.
+constexpr int64_t kLargestTensors = 4;
 
 // Advises on the pages that lie wholly (or also partly) in [data, data + bytes). Advice may be refused
 // without harm.
@@ -26,7 +29,10 @@ void advise(const std::byte* data, size_t bytes, bool partly, int advice) {
 
 }  // namespace
 
-Readahead::Readahead(std::vector<TensorView> tensors) : tensors_(std::move(tensors)) {
+Readahead::Readahead(std::vector<TensorView> tensors) : tensors_(std::move(tensors)), ahead_(kAhead) {
+  for (const TensorView& tensor : tensors_) {
+    ahead_ = std::max(ahead_, kLargestTensors * static_cast<int64_t>(tensor.bytes));
+  }
   try {
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error&) {
@@ -52,7 +58,7 @@ void Readahead::used(const TensorView& tensor) {
 
 bool Readahead::wait_for_room() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return ending_ || asked_ - used_ < kAhead; });
+  changed_.wait(lock, [&] { return ending_ || asked_ - used_ < ahead_; });
   return !ending_;
 }
 

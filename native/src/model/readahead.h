@@ -31,6 +31,7 @@ class Readahead {
   bool wait_for_room();
 
   std::vector<TensorView> tensors_;
+  int64_t ahead_;  // bytes that may be asked for before they are used
   std::mutex mutex_;
   std::condition_variable changed_;
   int64_t asked_ = 0;  // bytes

@@ -112,8 +112,11 @@ class CpuBackend final : public Backend {
     switch (precision_) {
       case WEIR_PRECISION_BF16:
         return avx512::PackedShape{rows, columns, sizeof(Bfloat16)}.bytes();
-      case WEIR_PRECISION_INT8:
-        return avx512::PackedShape{rows, columns, sizeof(int8_t)}.bytes();
+      case WEIR_PRECISION_INT8: {
+        const avx512::PackedShape shape{rows, columns, sizeof(int8_t)};
+        // With a scale and an offset for each output.
+        return shape.bytes() + shape.blocks() * avx512::kPackedColumns * 8;
+      }
       default:
         return rows * columns * static_cast<int64_t>(sizeof(float));
     }

@@ -135,10 +135,10 @@ struct FreeDeleter {
 };
 using Bytes = std::unique_ptr<void, FreeDeleter>;
 
-Bytes allocate_bytes(size_t bytes) {
+Bytes allocate_bytes(size_t bytes, const char* use) {
   void* data = nullptr;
   if (posix_memalign(&data, 64, bytes < 64 ? 64 : bytes) != 0) {
-    throw Error(WEIR_OUT_OF_MEMORY, "no memory for " + std::to_string(bytes) + " bytes of packed weights",
+    throw Error(WEIR_OUT_OF_MEMORY, "no memory for the " + std::to_string(bytes) + " bytes of " + use,
                 static_cast<int64_t>(bytes), 0);
   }
   return Bytes(data);
@@ -287,7 +287,7 @@ OneDnnMatrix::OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t ou
   const OneThread setting(api);
   impl_->layout = preferred_layout(api, in, out);
   const dnnl_memory_desc_t layout = impl_->layout.get();
-  impl_->packed = allocate_bytes(api.dnnl_memory_desc_get_size(layout));
+  impl_->packed = allocate_bytes(api.dnnl_memory_desc_get_size(layout), "a packed matrix");
 
   const dnnl_dims_t dims = {in, out};
   const dnnl_dims_t strides = {1, in};
@@ -365,7 +365,7 @@ struct OneDnnStream::Impl {
     call.scratch_layout = Description(layout, api.dnnl_memory_desc_destroy);
     const size_t bytes = api.dnnl_memory_desc_get_size(layout);
     if (bytes > scratch_bytes) {
-      scratch = allocate_bytes(bytes);
+      scratch = allocate_bytes(bytes, "scratch memory of oneDNN");
       scratch_bytes = bytes;
     }
     dnnl_primitive_t primitive = nullptr;

@@ -50,7 +50,9 @@ class PackedContext : public CpuContext {
                  Activations out) final {
     const int64_t bytes = avx512::attention_scratch(batch, heads, pool.layout(), threads().threads());
     if (attention_scratch_ == nullptr || static_cast<int64_t>(attention_scratch_->bytes()) < bytes) {
-      attention_scratch_ = std::make_unique<HostMemory>(bytes, "the workspace of attention");
+      attention_scratch_.reset();
+      attention_scratch_ =
+          std::make_unique<HostMemory>(bytes, "the workspace of attention", Contents::kUnwritten);
     }
     avx512::attention(batch, layer, heads, floats(qkv), pool.layout(),
                       static_cast<const Bfloat16*>(pool.data()), inputs(out), attention_scratch_->data(),

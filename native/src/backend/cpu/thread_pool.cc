@@ -58,7 +58,10 @@ ThreadPool::ThreadPool(int threads, bool pin) : gate_(kClosed) {
     throw Error(WEIR_OUT_OF_MEMORY,
                 "the system starts " + std::to_string(started) + " of " + std::to_string(threads) +
                     " threads (" + e.what() + "); lower weir_device_options.threads",
-                threads, started);
+                0, 0);
+  } catch (...) {
+    stop();
+    throw;
   }
 }
 
@@ -114,11 +117,6 @@ void ThreadPool::work(int thread) noexcept {
 void ThreadPool::run_erased(int64_t count, Erased call, const void* task) {
   if (count <= 0) return;
   const std::lock_guard lock(turn_);
-  thread_local const ThreadPool* pinned_to = nullptr;
-  if (!processors_.empty() && pinned_to != this) {
-    pin_thread(0);
-    pinned_to = this;
-  }
   call_ = call;
   task_ = task;
   count_ = count;

@@ -57,7 +57,7 @@ class ThreadPool {
   std::mutex turn_;  // held by the caller whose work is under way
   std::vector<std::thread> workers_;
   std::vector<int> processors_;  // to pin to; empty: not pinned
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
 
   // The work under way. Written while the gate is closed.
   Erased call_ = nullptr;

@@ -47,11 +47,21 @@ void read_rows(const WeightSource& source, int64_t first, int64_t count, float* 
   }
 }
 
+// Calls task(i, thread) for i in [0, count), some at a time, so that steps of other models on the same
+// threads have their turns while this one is loaded.
+template <typename Task>
+void run_in_turns(ThreadPool& threads, int64_t count, const Task& task) {
+  const int64_t turn = int64_t{8} * threads.threads();
+  for (int64_t first = 0; first < count; first += turn) {
+    threads.run(std::min(turn, count - first), [&](int64_t i, int thread) { task(first + i, thread); });
+  }
+}
+
 // Calls use(first, count, rows) for all rows of a source, in groups of `group`, on all threads.
 template <typename Use>
 void for_rows(const WeightSource& source, int64_t group, ThreadPool& threads, const Use& use) {
   std::vector<std::vector<float>> buffers(threads.threads());
-  threads.run((source.rows + group - 1) / group, [&](int64_t i, int thread) {
+  run_in_turns(threads, (source.rows + group - 1) / group, [&](int64_t i, int thread) {
     const int64_t first = i * group;
     const int64_t count = std::min(group, source.rows - first);
     std::vector<float>& rows = buffers[thread];
@@ -87,7 +97,7 @@ FloatWeight::FloatWeight(const WeightSource& source, ThreadPool& threads)
       memory_(source.rows * source.columns * static_cast<int64_t>(sizeof(float)), kUse,
               Contents::kUnwritten) {
   const int64_t group = plain_group(source);
-  threads.run((rows() + group - 1) / group, [&](int64_t i, int) {
+  run_in_turns(threads, (rows() + group - 1) / group, [&](int64_t i, int) {
     const int64_t first = i * group;
     read_rows(source, first, std::min(group, rows() - first), memory_.as<float>() + first * columns());
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "backend/cpu/avx512/vector.h"
 
@@ -218,16 +219,34 @@ WEIR_AVX512 void multiply(const PackedShape& shape, const char* weights, int64_t
   }
 }
 
+// Infinite or NaN if any element is: compared as integers, NaNs are the largest.
 WEIR_AVX512 float largest_magnitude(const float* x, int64_t count) {
   const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
-  __m512 largest = _mm512_setzero_ps();
+  __m512i largest = _mm512_setzero_si512();
   for (int64_t i = 0; i < count; i += 16) {
-    const __mmask16 mask = count - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1 << (count - i)) - 1);
-    const __m512i bits = _mm512_and_si512(_mm512_maskz_loadu_epi32(mask, x + i), magnitude);
-    largest = _mm512_max_ps(largest, _mm512_castsi512_ps(bits));
+    const __m512i bits = _mm512_maskz_loadu_epi32(first_lanes(count - i), x + i);
+    largest = _mm512_max_epu32(largest, _mm512_and_si512(bits, magnitude));
   }
-  return _mm512_reduce_max_ps(largest);
+  const uint32_t bits = _mm512_reduce_max_epu32(largest);
+  float result;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
 }
+
+// How a row of numbers becomes integers from -127 to 127. What is not finite cannot: its scale is NaN, so
+// that what is computed with it is NaN as well.
+struct Quantization {
+  explicit Quantization(float largest) {
+    if (!std::isfinite(largest)) {
+      scale = std::numeric_limits<float>::quiet_NaN();
+    } else if (std::isfinite(127 / largest)) {
+      scale = largest / 127;
+      inverse = 127 / largest;
+    }
+  }
+  float scale = 0;
+  float inverse = 0;  // 0: every number becomes 0
+};
 
 }  // namespace
 
@@ -273,12 +292,12 @@ WEIR_AVX512 void pack_block(const PackedShape& shape, const float* rows, int64_t
   }
   for (int64_t o = 0; o < count; o++) {
     const float* row = rows + o * shape.in;
-    const float largest = largest_magnitude(row, shape.in);
-    scales[o] = largest / 127;
-    const float inverse = largest > 0 ? 127 / largest : 0;
+    const Quantization quantization(largest_magnitude(row, shape.in));
+    scales[o] = quantization.scale;
+    if (quantization.inverse == 0) continue;
     int32_t sum = 0;
     for (int64_t i = 0; i < shape.in; i++) {
-      const auto quantized = static_cast<int32_t>(std::nearbyint(row[i] * inverse));
+      const auto quantized = static_cast<int32_t>(std::nearbyint(row[i] * quantization.inverse));
       block[(i / 4 * kPackedColumns + o) * 4 + i % 4] = static_cast<int8_t>(quantized);
       sum += quantized;
     }
@@ -287,17 +306,20 @@ WEIR_AVX512 void pack_block(const PackedShape& shape, const float* rows, int64_t
 }
 
 WEIR_AVX512 float quantize_row(const float* x, int64_t count, int64_t padded, uint8_t* out) {
-  const float largest = largest_magnitude(x, count);
-  const __m512 inverse = _mm512_set1_ps(largest > 0 ? 127 / largest : 0);
+  const Quantization quantization(largest_magnitude(x, count));
+  if (quantization.inverse == 0) {
+    std::memset(out, 128, static_cast<size_t>(padded));
+    return quantization.scale;
+  }
+  const __m512 inverse = _mm512_set1_ps(quantization.inverse);
   const __m512i offset = _mm512_set1_epi32(128);
   for (int64_t i = 0; i < padded; i += 16) {
-    const int64_t left = count - i;
-    const __mmask16 read = left >= 16 ? 0xFFFF : left <= 0 ? 0 : static_cast<__mmask16>((1 << left) - 1);
-    const __mmask16 written = padded - i >= 16 ? 0xFFFF : static_cast<__mmask16>((1 << (padded - i)) - 1);
+    const __mmask16 read = i < count ? first_lanes(count - i) : __mmask16{0};
     const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(read, x + i), inverse));
-    _mm_mask_storeu_epi8(out + i, written, _mm512_cvtepi32_epi8(_mm512_add_epi32(rounded, offset)));
+    _mm_mask_storeu_epi8(out + i, first_lanes(padded - i),
+                         _mm512_cvtepi32_epi8(_mm512_add_epi32(rounded, offset)));
   }
-  return largest / 127;
+  return quantization.scale;
 }
 
 WEIR_AVX512 void dequantize(const Dequantization& dequantization, int64_t column, int64_t width, int64_t rows,

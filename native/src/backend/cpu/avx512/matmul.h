@@ -43,7 +43,8 @@ struct Dequantization {
   const int32_t* column_offsets = nullptr;
 };
 
-// Rounds a row of `count` floats to `padded` (a multiple of four) unsigned bytes and returns its scale.
+// Rounds a row of `count` floats to `padded` (a multiple of four) unsigned bytes and returns its scale, which
+// is NaN if an element is not finite.
 float quantize_row(const float* x, int64_t count, int64_t padded, uint8_t* out);
 
 // The blocks [first_block, last_block) of out = x * weights^T: x has `rows` rows of shape.units() units,

@@ -16,9 +16,9 @@ import java.util.Objects;
  * @param threads operator threads of {@link DeviceKind#CPU}, 1 to 1024; 0 = as many as the process
  *     may run on
  * @param precision the numbers that models on this device compute with
- * @param pinThreads whether each operator thread of {@link DeviceKind#CPU}, and every thread that
- *     runs steps, stays on a processor of its own. For a process that has the machine to itself;
- *     two such devices would share the same processors
+ * @param pinThreads whether each operator thread of {@link DeviceKind#CPU} stays on a processor of
+ *     its own; the first processor is left to the thread that runs steps, which is not pinned. For
+ *     a process that has the machine to itself; two such devices share the same processors
  * @param deterministic whether the CPU uses only kernels that add up in a fixed order, so that the
  *     numbers of a sequence do not depend on what else is in its batch. Slow in {@link
  *     Precision#FP32}
