@@ -39,7 +39,7 @@ struct Result {
 // Fills in what is measured. `call` runs the operator once, on other weights and keys each time as long as
 // those of the last calls may be in a cache. The machine's rates are measured before and after each timing,
 // because those of a virtual machine change by the second: memory shared with others, and processors that
-// sometimes are two halves of one core.
+// at times seem to be halves of one core.
 void measure(Machine& machine, int rounds, const std::function<void()>& call, Result& result);
 
 }  // namespace weir::benchmark
