@@ -230,8 +230,9 @@ public final class EngineOptions {
     }
 
     /**
-     * Whether the operator threads of the CPU each stay on a processor of their own, the first being
-     * left to the engine's thread; false by default. For an engine that has the machine to itself.
+     * Whether the operator threads of the CPU each stay on a processor of their own, the first
+     * being left to the engine's thread; false by default. For an engine that has the machine to
+     * itself.
      */
     public Builder pinThreads(boolean pinThreads) {
       this.pinThreads = pinThreads;
