@@ -135,8 +135,9 @@ WEIR_AVX512 void multiply_block(const PackedShape& shape, const char* weights, c
                                 int64_t x_stride, int64_t rows, int64_t column, const Dequantization& d,
                                 float* out, int64_t out_stride) {
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  // Measured: 32 KB slabs for few tiles, 64 KB for many, where the sums' way to memory and back weighs more.
-  const int64_t slab_units = rows <= 24 ? 128 : 256;
+  // Measured (benchmarks/cpu/LOG.md): with few tiles this slab and the next one must fit the first-level
+  // cache together; with many, the sums' way to memory and back weighs more.
+  const int64_t slab_units = rows <= 12 ? 64 : 256;
   const int64_t units = shape.units();
   for (int64_t unit = 0; unit < units; unit += slab_units) {
     const int64_t in_slab = std::min(slab_units, units - unit);
