@@ -313,8 +313,6 @@ OneDnnMatrix::OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t ou
 
 OneDnnMatrix::~OneDnnMatrix() = default;
 
-int64_t OneDnnMatrix::out() const { return impl_->out; }
-
 struct OneDnnStream::Impl {
   // One shape, compiled, with its argument objects; only their addresses change from call to call.
   struct Call {
@@ -428,7 +426,6 @@ bool onednn_multiplies_packed(const OneDnnApi&) { return false; }
 int64_t onednn_rows(int64_t rows) { return rows; }
 OneDnnMatrix::OneDnnMatrix(const OneDnnApi&, const float*, int64_t, int64_t) {}
 OneDnnMatrix::~OneDnnMatrix() = default;
-int64_t OneDnnMatrix::out() const { return 0; }
 OneDnnStream::OneDnnStream(const OneDnnApi&) {}
 OneDnnStream::~OneDnnStream() = default;
 void OneDnnStream::multiply(const OneDnnMatrix&, const float*, int64_t, float*, int64_t) {

@@ -31,7 +31,6 @@ class OneDnnMatrix {
   // `weight` is [out][in] row-major and not used after the constructor returns.
   OneDnnMatrix(const OneDnnApi& api, const float* weight, int64_t out, int64_t in);
   ~OneDnnMatrix();
-  int64_t out() const;
 
  private:
   friend class OneDnnStream;
