@@ -116,8 +116,8 @@ enum {
   WEIR_PRECISION_FP32 = 1,    /* weights, activations and KV in 32-bit floats */
   WEIR_PRECISION_BF16 = 2,    /* weights, inputs of multiplications and KV in bfloat16, sums in 32-bit floats */
   WEIR_PRECISION_INT8 = 3     /* as bf16, but multiplications by weights in 8-bit integers: weights with a scale for each
-                                 output, activations with a scale for each token, found as they come. About twice as
-                                 fast, and less accurate: benchmarks/results has the measured errors */
+                                 output, activations with a scale for each token, found as they come. Faster and
+                                 less accurate: benchmarks/results has what was measured of both */
 };
 
 /* weir_device_options.flags, for the CPU backend */

@@ -14,11 +14,6 @@ using cpu::Bfloat16;
 
 namespace {
 
-bool supported() {
-  if (!cpu::avx512::supported()) MESSAGE("skipped: this processor has no AVX-512 BF16");
-  return cpu::avx512::supported();
-}
-
 struct Heads {
   int32_t query, kv, size;
 };
@@ -218,7 +213,7 @@ class PartOfSequence {
 
 TEST_CASE(
     "avx512 attention: ragged mixtures of prefill chunks and decodes, for several shapes and block sizes") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const std::vector<RandomBatch::Entry> mixed = {{1, 1},  {17, 17}, {33, 1}, {50, 9},  {300, 1},
                                                  {16, 1}, {64, 8},  {7, 7},  {40, 25}, {290, 70}};
   for (const Heads& heads : {kTiny, kOdd}) {
@@ -230,14 +225,14 @@ TEST_CASE(
 }
 
 TEST_CASE("avx512 attention: the head counts of Llama-2-7B and 13B") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const std::vector<RandomBatch::Entry> entries = {{130, 1}, {20, 20}, {1, 1}, {600, 3}, {256, 1}, {257, 1}};
   check_attention(kLlama7B, entries, 16);
   check_attention(kLlama13B, entries, 16);
 }
 
 TEST_CASE("avx512 attention: long contexts") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const std::vector<RandomBatch::Entry> entries = {{4096, 1}, {1023, 2}, {1025, 1}};
   for (const int32_t block_size : {3, 16}) {
     check_attention(kTiny, entries, block_size);
@@ -248,14 +243,14 @@ TEST_CASE("avx512 attention: long contexts") {
 }
 
 TEST_CASE("avx512 attention: scores so large that exp overflows without the running maximum") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const std::vector<RandomBatch::Entry> entries = {{600, 3}, {33, 33}};
   check_attention(kTiny, entries, 3, 200);
   check_attention(kTinyLlama, entries, 16, 200);
 }
 
 TEST_CASE("avx512 attention: a NaN among a row's own keys makes its output NaN, and no other") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const RandomBatch::Entry entries[] = {{300, 1}, {300, 1}};
   Problem problem(kTiny, entries, 16, 1);
   problem.pool[problem.key(1, 290, 2, 3)] = kNaN;
@@ -272,7 +267,7 @@ TEST_CASE("avx512 attention: a NaN among a row's own keys makes its output NaN, 
 
 TEST_CASE(
     "avx512 attention: a row has the same bits in a prefill of any size and as a decode, on any threads") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const SharedWork shared_work;
   constexpr int32_t kContext = 610;
   const RandomBatch::Entry entries[] = {{kContext, kContext}};
@@ -304,7 +299,7 @@ TEST_CASE(
 }
 
 TEST_CASE("avx512 attention: a row has the same bits whatever else is in the batch") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const SharedWork shared_work;
   const std::vector<RandomBatch::Entry> entries = {{900, 1}, {17, 17}, {33, 1},
                                                    {500, 9}, {300, 1}, {290, 70}};

@@ -13,11 +13,6 @@ using cpu::Bfloat16;
 
 namespace {
 
-bool supported() {
-  if (!cpu::avx512::supported()) MESSAGE("skipped: this processor has no AVX-512 BF16");
-  return cpu::avx512::supported();
-}
-
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr Bfloat16 kBfloat16NaN{0x7FC0};
 
@@ -26,22 +21,10 @@ bool rounded(std::span<const Bfloat16> out, std::span<const float> of) {
                     [](Bfloat16 a, float b) { return a.bits == cpu::to_bfloat16(b).bits; });
 }
 
-std::vector<double> expected_norm(std::span<const double> x, std::span<const float> gain, double epsilon,
-                                  int64_t rows, int64_t columns) {
-  std::vector<double> out(x.size());
-  for (int64_t r = 0; r < rows; r++) {
-    double squares = 0;
-    for (int64_t i = 0; i < columns; i++) squares += x[r * columns + i] * x[r * columns + i];
-    const double scale = 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon);
-    for (int64_t i = 0; i < columns; i++) out[r * columns + i] = x[r * columns + i] * scale * gain[i];
-  }
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("avx512 rms_norm and add_rms_norm; each row by itself gives the same bits") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const SharedWork shared_work;
   const float epsilon = 1e-5f;
   for (const int threads : {1, 2, 3, 4}) {
@@ -92,7 +75,7 @@ TEST_CASE("avx512 rms_norm and add_rms_norm; each row by itself gives the same b
 }
 
 TEST_CASE("avx512 silu_multiply, also where exp overflows or vanishes") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const SharedWork shared_work;
   const int64_t rows = 9;
   for (const int64_t columns : {20, 5000}) {
@@ -130,7 +113,7 @@ TEST_CASE("avx512 silu_multiply, also where exp overflows or vanishes") {
 }
 
 TEST_CASE("avx512 silu_multiply passes a NaN on") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   cpu::ThreadPool pool(1, false);
   const float gate_up[] = {kNaN, 1, 1, 2, 3, kNaN};
   float out[3];
@@ -141,7 +124,7 @@ TEST_CASE("avx512 silu_multiply passes a NaN on") {
 }
 
 TEST_CASE("avx512 rope_append rotates halves and puts keys and values where the block table says") {
-  if (!supported()) return;
+  if (!has_avx512()) return;
   const SharedWork shared_work;
   struct Heads {
     int32_t query, kv, size;

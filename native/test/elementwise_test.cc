@@ -8,18 +8,6 @@ using namespace weir::test;
 
 namespace {
 
-std::vector<double> expected_norm(std::span<const double> x, std::span<const float> gain, double epsilon,
-                                  int64_t rows, int64_t columns) {
-  std::vector<double> out(x.size());
-  for (int64_t r = 0; r < rows; r++) {
-    double squares = 0;
-    for (int64_t i = 0; i < columns; i++) squares += x[r * columns + i] * x[r * columns + i];
-    const double scale = 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon);
-    for (int64_t i = 0; i < columns; i++) out[r * columns + i] = x[r * columns + i] * scale * gain[i];
-  }
-  return out;
-}
-
 std::unique_ptr<Weight> vector_weight(Backend& backend, std::span<const float> values) {
   const TensorView view = view_of(values, 1, static_cast<int64_t>(values.size()));
   WeightSource source;

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "abi_support.h"
-#include "backend/cpu/avx512/target.h"
 #include "operator_support.h"
 
 using namespace weir;
@@ -184,8 +183,7 @@ std::vector<Run> all_cases(Cache& cache, weir_precision precision) {
 
 // Those that this processor can compute in.
 std::vector<weir_precision> precisions() {
-  if (cpu::avx512::supported()) return {WEIR_PRECISION_FP32, WEIR_PRECISION_BF16, WEIR_PRECISION_INT8};
-  MESSAGE("skipped: bf16 and int8 need a processor with AVX-512 BF16");
+  if (has_avx512()) return {WEIR_PRECISION_FP32, WEIR_PRECISION_BF16, WEIR_PRECISION_INT8};
   return {WEIR_PRECISION_FP32};
 }
 

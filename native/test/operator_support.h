@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/cpu/avx512/target.h"
 #include "backend/cpu/operators.h"
 
 namespace weir::test {
@@ -68,6 +69,26 @@ inline std::vector<float> random_floats(size_t count, uint32_t seed, float devia
   std::vector<float> values(count);
   for (float& value : values) value = normal(random);
   return values;
+}
+
+// Whether this processor computes in bf16 and int8; says so if not.
+inline bool has_avx512() {
+  if (cpu::avx512::supported()) return true;
+  MESSAGE("skipped: bf16 and int8 need a processor with AVX-512 BF16");
+  return false;
+}
+
+// RMSNorm in fp64.
+inline std::vector<double> expected_norm(std::span<const double> x, std::span<const float> gain,
+                                         double epsilon, int64_t rows, int64_t columns) {
+  std::vector<double> out(x.size());
+  for (int64_t r = 0; r < rows; r++) {
+    double squares = 0;
+    for (int64_t i = 0; i < columns; i++) squares += x[r * columns + i] * x[r * columns + i];
+    const double scale = 1 / std::sqrt(squares / static_cast<double>(columns) + epsilon);
+    for (int64_t i = 0; i < columns; i++) out[r * columns + i] = x[r * columns + i] * scale * gain[i];
+  }
+  return out;
 }
 
 // ||out - expected|| / ||expected||

@@ -23,12 +23,6 @@ struct Shape {
 constexpr Shape kShapes[] = {{64, 128}, {172, 64}, {1, 1}, {17, 513}, {256, 700}, {2048, 320}, {1030, 65}};
 constexpr int64_t kRows[] = {1, 2, 3, 4, 5, 6, 7, 12, 13, 18, 19, 24, 25, 64, 127, 128, 129, 300};
 
-bool skipped() {
-  if (cpu::avx512::supported()) return false;
-  MESSAGE("skipped: bf16 and int8 need a processor with AVX-512 BF16");
-  return true;
-}
-
 std::unique_ptr<Backend> open(weir_precision precision, int32_t threads, int32_t flags = 0) {
   weir_device_options options{};
   options.threads = threads;
@@ -90,7 +84,7 @@ std::vector<double> quantized(std::span<const float> values, int64_t columns) {
 }  // namespace
 
 TEST_CASE("packed matmul: bf16 is the fp64 product of the rounded numbers, up to fp32 sums") {
-  if (skipped()) return;
+  if (!has_avx512()) return;
   const SharedWork shared_work;
   for (const int32_t threads : {1, 2, 3}) {
     const auto backend = open(WEIR_PRECISION_BF16, threads);
@@ -116,7 +110,7 @@ TEST_CASE("packed matmul: bf16 is the fp64 product of the rounded numbers, up to
 }
 
 TEST_CASE("packed matmul: int8 is the fp64 product of the quantized numbers") {
-  if (skipped()) return;
+  if (!has_avx512()) return;
   const SharedWork shared_work;
   for (const int32_t threads : {1, 3}) {
     const auto backend = open(WEIR_PRECISION_INT8, threads);
@@ -139,7 +133,7 @@ TEST_CASE("packed matmul: int8 is the fp64 product of the quantized numbers") {
 }
 
 TEST_CASE("packed matmul: int8 passes on what is not finite, wherever it is") {
-  if (skipped()) return;
+  if (!has_avx512()) return;
   const auto backend = open(WEIR_PRECISION_INT8, 1);
   const Shape shape{70, 66};
   const auto good_weight = random_floats(shape.in * shape.out, 1);
@@ -163,7 +157,7 @@ TEST_CASE("packed matmul: int8 passes on what is not finite, wherever it is") {
 }
 
 TEST_CASE("packed matmul: int8 of numbers so small that their scale has no inverse is zero") {
-  if (skipped()) return;
+  if (!has_avx512()) return;
   const auto backend = open(WEIR_PRECISION_INT8, 1);
   const Shape shape{70, 3};
   const auto matrix = make_matrix(*backend, std::vector<float>(shape.in * shape.out, 1e-38f), shape);
@@ -173,7 +167,7 @@ TEST_CASE("packed matmul: int8 of numbers so small that their scale has no inver
 }
 
 TEST_CASE("packed matmul: int8 of zeros is zero, and one input alone sets the scale") {
-  if (skipped()) return;
+  if (!has_avx512()) return;
   const auto backend = open(WEIR_PRECISION_INT8, 1);
   const Shape shape{70, 3};
   std::vector<float> weight(shape.in * shape.out, 0);
@@ -187,7 +181,7 @@ TEST_CASE("packed matmul: int8 of zeros is zero, and one input alone sets the sc
 }
 
 TEST_CASE("packed matmul: a row has the same bits alone, in any company, and on any number of threads") {
-  if (skipped()) return;
+  if (!has_avx512()) return;
   const SharedWork shared_work;
   constexpr Shape kShape{2048, 700};
   constexpr int64_t kMost = 300;
@@ -231,7 +225,7 @@ TEST_CASE("packed matmul: a row has the same bits alone, in any company, and on 
 }
 
 TEST_CASE("packed matmul: a matrix gives its rows back as embeddings") {
-  if (skipped()) return;
+  if (!has_avx512()) return;
   const auto backend = open(WEIR_PRECISION_BF16, 2);
   CHECK(backend->embeds_from_matrices());
   for (const Shape& shape : kShapes) {

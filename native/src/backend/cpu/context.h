@@ -39,6 +39,11 @@ class CpuContext : public Context {
   std::vector<uint64_t> seen_;
 };
 
+// The data of what is kept in 32-bit floats.
+inline const float* floats(const Weight& weight) { return static_cast<const FloatWeight&>(weight).data(); }
+inline float* floats(const Activations& x) { return static_cast<float*>(x.data); }
+inline float* floats(const KvPool& pool) { return static_cast<float*>(pool.data()); }
+
 template <typename T>
 void gather_rows(Activations x, const int32_t* rows, Activations out) {
   for (int64_t i = 0; i < out.rows; i++) {

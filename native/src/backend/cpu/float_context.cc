@@ -3,10 +3,6 @@
 namespace weir::cpu {
 namespace {
 
-const float* floats(const Weight& weight) { return static_cast<const FloatWeight&>(weight).data(); }
-float* floats(const Activations& x) { return static_cast<float*>(x.data); }
-float* floats(const KvPool& pool) { return static_cast<float*>(pool.data()); }
-
 class ReferenceContext final : public CpuContext {
  public:
   using CpuContext::CpuContext;

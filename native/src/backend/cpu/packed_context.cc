@@ -12,9 +12,6 @@ namespace {
 // with matrix units.
 constexpr int64_t kOneDnnRows = 128;
 
-const float* floats(const Weight& weight) { return static_cast<const FloatWeight&>(weight).data(); }
-float* floats(const Activations& x) { return static_cast<float*>(x.data); }
-
 // Tasks that a multiplication is cut into: several a thread, so that one that is held up does not hold up
 // all, of at least four blocks, which the kernels for few rows take together.
 int64_t blocks_of_task(int64_t blocks, int threads) {
@@ -69,7 +66,7 @@ class PackedContext : public CpuContext {
   static Input* inputs(const Activations& x) { return static_cast<Input*>(x.data); }
 
   // Rows for oneDNN; the others are for our own kernels.
-  int64_t onednn_rows(int64_t rows) const { return streams_.empty() ? 0 : rows / kOneDnnRows * kOneDnnRows; }
+  int64_t library_rows(int64_t rows) const { return streams_.empty() ? 0 : rows / kOneDnnRows * kOneDnnRows; }
   OneDnnStream& stream(int thread) { return *streams_[thread]; }
 
   // Calls multiply(first_block, last_block, thread) for all blocks of 64 outputs.
@@ -112,18 +109,18 @@ class Bfloat16Context final : public PackedContext<Bfloat16> {
       }
       input = even_.data();
     }
-    const int64_t library_rows = stride == shape.in ? onednn_rows(x.rows) : 0;
+    const int64_t by_library = stride == shape.in ? library_rows(x.rows) : 0;
     for_blocks(shape, x.rows, [&](int64_t first, int64_t last, int thread) {
       float* to = floats(out);
-      if (library_rows > 0) {
+      if (by_library > 0) {
         const int64_t column = first * avx512::kPackedColumns;
         stream(thread).multiply(packed.data() + first * shape.block_bytes() / 2, width_of(shape, first, last),
-                                shape.in, input, library_rows, to + column, shape.out);
+                                shape.in, input, by_library, to + column, shape.out);
       }
-      if (library_rows < x.rows) {
-        avx512::multiply_blocks(shape, packed.data(), first, last, input + library_rows * stride,
-                                stride * static_cast<int64_t>(sizeof(Bfloat16)), x.rows - library_rows,
-                                to + library_rows * shape.out, shape.out);
+      if (by_library < x.rows) {
+        avx512::multiply_blocks(shape, packed.data(), first, last, input + by_library * stride,
+                                stride * static_cast<int64_t>(sizeof(Bfloat16)), x.rows - by_library,
+                                to + by_library * shape.out, shape.out);
       }
     });
   }
@@ -146,23 +143,23 @@ class Int8Context final : public PackedContext<float> {
       scales_[row] = avx512::quantize_row(floats(x) + row * shape.in, shape.in, stride,
                                           quantized_.data() + row * stride);
     });
-    const int64_t library_rows = onednn_rows(x.rows);
+    const int64_t by_library = library_rows(x.rows);
     for_blocks(shape, x.rows, [&](int64_t first, int64_t last, int thread) {
       float* to = floats(out);
       avx512::Dequantization dequantization{scales_.data(), packed.scales(), packed.offsets()};
-      if (library_rows > 0) {
+      if (by_library > 0) {
         // The sums, as integers, in the place of the floats.
         const int64_t column = first * avx512::kPackedColumns;
         stream(thread).multiply(packed.data() + first * shape.block_bytes(), width_of(shape, first, last),
-                                shape.in, quantized_.data(), stride, library_rows,
+                                shape.in, quantized_.data(), stride, by_library,
                                 reinterpret_cast<int32_t*>(to + column), shape.out);
-        avx512::dequantize(dequantization, column, width_of(shape, first, last), library_rows, to + column,
+        avx512::dequantize(dequantization, column, width_of(shape, first, last), by_library, to + column,
                            shape.out);
       }
-      if (library_rows < x.rows) {
-        dequantization.row_scales += library_rows;
-        avx512::multiply_blocks(shape, packed.data(), first, last, quantized_.data() + library_rows * stride,
-                                stride, x.rows - library_rows, dequantization, to + library_rows * shape.out,
+      if (by_library < x.rows) {
+        dequantization.row_scales += by_library;
+        avx512::multiply_blocks(shape, packed.data(), first, last, quantized_.data() + by_library * stride,
+                                stride, x.rows - by_library, dequantization, to + by_library * shape.out,
                                 shape.out);
       }
     });
