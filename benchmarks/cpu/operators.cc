@@ -12,6 +12,12 @@
 namespace weir::benchmark {
 namespace {
 
+ContextLimits limits_for(int32_t vocabulary_size) {
+  ContextLimits limits;
+  limits.vocabulary_size = vocabulary_size;
+  return limits;
+}
+
 constexpr int32_t kBlockSize = 16;
 constexpr int64_t kMostSamples = 128;               // rows whose logits are computed
 constexpr int64_t kLargestPool = int64_t{1} << 30;  // bytes; larger batches share blocks
@@ -118,7 +124,8 @@ class Operators {
         measured_(measured),
         skipped_(skipped),
         bytes_(backend.element_bytes()),
-        context_(backend.make_context(model.vocabulary)) {}
+        kv_(backend.kv_element(WEIR_PRECISION_DEFAULT)),
+        context_(backend.make_context(limits_for(model.vocabulary))) {}
 
   void run() {
     const int64_t queries = int64_t{model_.heads} * model_.head_size;
@@ -178,7 +185,7 @@ class Operators {
         weights.push_back(backend_.make_matrix(random_weights(out, in, static_cast<uint64_t>(i))));
       }
       // A context must not outlive the weights that it has seen.
-      const std::unique_ptr<Context> context = backend_.make_context(model_.vocabulary);
+      const std::unique_ptr<Context> context = backend_.make_context(limits_for(model_.vocabulary));
       for (const int64_t rows : selection_.rows) {
         if (out == model_.vocabulary && rows > kMostSamples) continue;
         const Buffer x(backend_, rows, in);
@@ -206,7 +213,7 @@ class Operators {
     layout.layers = 1;
     layout.kv_heads = model_.kv_heads;
     layout.head_size = model_.head_size;
-    layout.element_bytes = bytes_.kv;
+    layout.element = kv_;
     const int64_t wanted = sequences * ((context + kBlockSize - 1) / kBlockSize);
     const int64_t blocks = std::min(wanted, kLargestPool / layout.block_bytes());
     layout.layers = static_cast<int32_t>(copies_of(static_cast<double>(blocks * layout.block_bytes())));
@@ -224,13 +231,13 @@ class Operators {
       const Buffer qkv(backend_, rows, query_size + 2 * kv_size);
       const Buffer out(backend_, rows, query_size);
       Work work;
-      work.memory_bytes = static_cast<double>(sequences * context * 2 * kv_size * bytes_.kv);
+      work.memory_bytes = static_cast<double>(sequences * context * 2 * kv_size * kv_.bytes);
       work.cached_bytes =
           static_cast<double>(rows * query_size * (bytes_.matmul_output + bytes_.matmul_input));
       const double pairs = static_cast<double>(sequences) * static_cast<double>(queries) *
                            (static_cast<double>(context) - static_cast<double>(queries - 1) / 2);
       work.operations = pairs * (4 * static_cast<double>(query_size) + kExponential * model_.heads);
-      work.unit = bytes_.kv == 4 ? Unit::kFp32 : Unit::kBf16;
+      work.unit = kv_.bytes == 4 ? Unit::kFp32 : Unit::kBf16;
       int32_t layer = 0;
       time(op, rows, context, work, [&] {
         context_->attention(batch.view(), layer, model_.heads, qkv.view(), *pool, out.view());
@@ -265,7 +272,7 @@ class Operators {
         const Buffer qkv(backend_, rows, query_size + 2 * kv_size);
         Work work;
         work.cached_bytes = static_cast<double>(
-            rows * ((2 * query_size + 2 * kv_size) * bytes_.matmul_output + 2 * kv_size * bytes_.kv));
+            rows * ((2 * query_size + 2 * kv_size) * bytes_.matmul_output + 2 * kv_size * kv_.bytes));
         int32_t layer = 0;
         time("rope_append", rows, 0, work, [&] {
           context_->rope_append(batch.view(), layer, model_.heads, *rotations, qkv.view(), *pool);
@@ -366,6 +373,7 @@ class Operators {
   const std::function<void(const Result&)>& measured_;
   const std::function<void(const std::string&)>& skipped_;
   ElementBytes bytes_;
+  KvElement kv_;
   std::unique_ptr<Context> context_;
   int64_t pool_blocks_ = 0;
 };

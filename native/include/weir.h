@@ -42,7 +42,7 @@
 extern "C" {
 #endif
 
-#define WEIR_ABI_VERSION 1001
+#define WEIR_ABI_VERSION 1002
 
 typedef struct weir_device weir_device;
 typedef struct weir_model weir_model;
@@ -112,29 +112,35 @@ enum {
 
 typedef int32_t weir_precision;
 enum {
-  WEIR_PRECISION_DEFAULT = 0, /* CPU: bf16 where the processor has AVX-512 BF16, else fp32 */
-  WEIR_PRECISION_FP32 = 1,    /* weights, activations and KV in 32-bit floats */
+  WEIR_PRECISION_DEFAULT = 0, /* CPU: bf16 where the processor has AVX-512 BF16, else fp32. CUDA: fp16. KV: as the activations */
+  WEIR_PRECISION_FP32 = 1,    /* CPU: weights, activations and KV in 32-bit floats */
   WEIR_PRECISION_BF16 = 2,    /* weights, inputs of multiplications and KV in bfloat16, sums in 32-bit floats */
-  WEIR_PRECISION_INT8 = 3     /* as bf16, but multiplications by weights in 8-bit integers: weights with a scale for each
-                                 output, activations with a scale for each token, found as they come. Faster and
-                                 less accurate: benchmarks/results has what was measured of both */
+  WEIR_PRECISION_INT8 = 3,    /* CPU: as bf16, but multiplications by weights in 8-bit integers: weights with a scale for
+                                 each output, activations with a scale for each token, found as they come. Faster and
+                                 less accurate: benchmarks/results has what was measured of both.
+                                 KV on CUDA: 8-bit integers with a scale for each key and each value of a head */
+  WEIR_PRECISION_FP16 = 4,    /* CUDA: as bf16, in IEEE half precision */
+  WEIR_PRECISION_FP8 = 5      /* KV on CUDA: E4M3 with a scale for each key and each value of a head */
 };
 
-/* weir_device_options.flags, for the CPU backend */
+/* weir_device_options.flags */
 enum {
-  WEIR_DEVICE_PIN_THREADS = 1,  /* each operator thread stays on a processor of its own; not the thread that runs a step, for
+  WEIR_DEVICE_PIN_THREADS = 1,  /* CPU: each operator thread stays on a processor of its own; not the thread that runs a step, for
                                    which the first processor is left, nor those of another device, which may have the same */
-  WEIR_DEVICE_DETERMINISTIC = 2 /* only kernels that add up in a fixed order: the numbers of a sequence do not depend on what
-                                   else is in its batch, on any processor. Slow in fp32 */
+  WEIR_DEVICE_DETERMINISTIC = 2, /* only kernels that add up in a fixed order: the numbers of a sequence do not depend on
+                                   what else is in its batch. Slow in fp32 on the CPU; on CUDA every multiplication takes
+                                   one algorithm for all sizes of batch */
+  WEIR_DEVICE_NO_GRAPHS = 4     /* CUDA: launch the kernels of every step one by one, instead of replaying a recorded graph
+                                   for steps of decodes alone */
 };
 
 typedef struct weir_device_options {
   uint32_t struct_size;
   weir_device_kind kind;
   int32_t ordinal; /* which CUDA device; 0 for the CPU */
-  int32_t threads; /* operator threads of the CPU backend, 1..1024; 0 = as many as the processors that the process may use,
+  int32_t threads; /* operator threads of the CPU backend, 1..1024, and 0 for CUDA; 0 = as many as the processors that the process may use,
                       which all devices opened so share: their steps take turns operator by operator */
-  weir_precision precision; /* of models on this device. WEIR_UNSUPPORTED if the processor has no such arithmetic */
+  weir_precision precision; /* of models on this device. WEIR_UNSUPPORTED if the device has no such arithmetic */
   int32_t flags;
 } weir_device_options;
 
@@ -146,9 +152,12 @@ typedef struct weir_device_info {
   int64_t memory_total;     /* bytes */
   int64_t memory_available; /* bytes, at the time of the call */
   char name[128];           /* such as "AMD EPYC 9B14" */
-  char matmul[256];         /* who multiplies matrices, with the version of oneDNN, or why it is not there */
+  char matmul[256];         /* who multiplies matrices, with the version of the library, or why it is not there */
   weir_precision precision; /* never WEIR_PRECISION_DEFAULT */
+  int32_t compute_capability; /* CUDA: major * 10 + minor, such as 80; 0 for the CPU */
+  int32_t multiprocessors;  /* CUDA; 0 for the CPU */
   int32_t reserved;         /* 0 */
+  char pci_bus_id[16];      /* CUDA: such as "0000:17:00.0", by which NVML knows the device; empty for the CPU */
 } weir_device_info;
 
 /* Whether a device of `kind` can be opened here. WEIR_DEVICE_UNAVAILABLE with the reason in `error` when not. */
@@ -236,7 +245,8 @@ typedef struct weir_cache_options {
   int64_t bytes;          /* capacity in bytes, rounded down to whole blocks; exactly one of blocks, bytes is not 0 */
   int64_t swap_blocks;    /* host swap space in blocks; 0 = none */
   int32_t max_sequences;  /* sequences that may exist at once; 0 = 65536 */
-  int32_t reserved;
+  weir_precision kv_precision; /* of keys and values; DEFAULT = as the model's activations. WEIR_UNSUPPORTED if the device
+                                  keeps no such KV */
 } weir_cache_options;
 
 /* All counts in blocks unless they say otherwise. Read without waiting; each value is exact at some recent moment. */
@@ -415,6 +425,43 @@ WEIR_API weir_status weir_step_run(weir_step* step, int32_t entries, weir_step_r
 WEIR_API weir_status weir_step_logits(weir_step* step, int32_t entry, float* logits, int64_t capacity,
                                       weir_error* error);
 WEIR_API weir_status weir_step_close(weir_step* step, weir_error* error);
+
+/* ---------------------------------------------------------------- memory before it is taken */
+
+/* Bytes unless it says otherwise. On the CPU, "the device" is the host. */
+typedef struct weir_memory_plan {
+  uint32_t struct_size;
+  int32_t block_size;       /* tokens a KV block */
+  int64_t device_total;
+  int64_t device_available; /* that can be allocated now */
+  int64_t weights;          /* of the model as this device keeps them */
+  int64_t workspace;        /* activations, scratch and tables of one step object */
+  int64_t graphs;           /* recorded decode steps of one step object; an estimate from above */
+  int64_t kv_available;     /* device_available - weights - workspace - graphs, at least 0 */
+  int64_t kv_block_bytes;
+  int64_t kv_blocks;        /* blocks: what kv_available has room for, or what `cache` asks for if that is given */
+  int64_t kv_bytes;         /* kv_blocks * kv_block_bytes; may exceed kv_available if `cache` asks for too much */
+  int64_t swap_bytes;       /* on the host */
+} weir_memory_plan;
+
+/*
+ * What a model, a cache and a step with these options would take on `device`, without taking it: config.json is read
+ * and, for WEIR_WEIGHTS_FILES, the headers of the weights. Every options pointer may be null. With neither blocks nor bytes in
+ * `cache`, the plan gives the KV pool what is left; pass its kv_blocks to weir_cache_create.
+ * WEIR_IO_ERROR, WEIR_INVALID_MODEL, WEIR_UNSUPPORTED.
+ */
+WEIR_API weir_status weir_plan_memory(weir_device* device, const char* directory, const weir_model_options* model,
+                                      const weir_cache_options* cache, const weir_step_options* step,
+                                      weir_memory_plan* plan, weir_error* error);
+
+/* ---------------------------------------------------------------- profiling */
+
+/*
+ * Marks steps, their phases and groups of layers as NVTX ranges, which Nsight Systems and Nsight Compute show, from now
+ * on (1) or no more (0), in the whole process. Off at first, and then costs nothing that can be measured. The CUDA backend
+ * alone has ranges; a replayed graph is one range.
+ */
+WEIR_API weir_status weir_profile_ranges(int32_t enabled, weir_error* error);
 
 #ifdef __cplusplus
 }

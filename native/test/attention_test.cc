@@ -51,7 +51,7 @@ void check_attention(const Heads& heads, std::span<const RandomBatch::Entry> ent
   const StepBatch batch = random.view();
   constexpr int32_t kLayers = 2;
   constexpr int32_t kLayer = 1;
-  const KvLayout layout{block_size, kLayers, heads.kv, heads.size, 4};
+  const KvLayout layout{block_size, kLayers, heads.kv, heads.size, {}};
   const int64_t columns = (int64_t{heads.query} + 2 * heads.kv) * heads.size;
   const auto qkv = random_floats(batch.tokens * columns, 5, query_deviation);
   std::vector<std::vector<float>> keys, values;
@@ -85,7 +85,8 @@ void check_attention(const Heads& heads, std::span<const RandomBatch::Entry> ent
     }
     const Tensor in(*named.backend, batch.tokens, columns, qkv);
     const Tensor out(*named.backend, batch.tokens, int64_t{heads.query} * heads.size);
-    named.backend->make_context(100)->attention(batch, kLayer, heads.query, in.view(), *pool, out.view());
+    named.backend->make_context(limits_of(100))
+        ->attention(batch, kLayer, heads.query, in.view(), *pool, out.view());
     CHECK(relative_error(out.values(), expected) < kFp32Tolerance);
   }
 }

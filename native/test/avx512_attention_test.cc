@@ -39,7 +39,7 @@ struct Problem {
       : heads(heads_),
         random(entries, block_size, 100, 11),
         batch(random.view()),
-        layout{block_size, kLayers, heads.kv, heads.size, 2},
+        layout{block_size, kLayers, heads.kv, heads.size, {WEIR_PRECISION_BF16, 2, false}},
         columns((int64_t{heads.query} + 2 * heads.kv) * heads.size),
         qkv(random_floats(batch.tokens * columns, 5, query_deviation)),
         pool(random.blocks * layout.block_elements(), kNaN) {

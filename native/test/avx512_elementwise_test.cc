@@ -141,7 +141,7 @@ TEST_CASE("avx512 rope_append rotates halves and puts keys and values where the 
       const int64_t columns = (int64_t{heads.query} + 2 * heads.kv) * heads.size;
       const auto qkv = random_floats(batch.tokens * columns, 7);
       const auto rotations = random_floats(int64_t{batch.longest_context} * heads.size, 8);
-      const KvLayout layout{block_size, 3, heads.kv, heads.size, 2};
+      const KvLayout layout{block_size, 3, heads.kv, heads.size, {WEIR_PRECISION_BF16, 2, false}};
       for (const int threads : {1, 2, 3, 4}) {
         CAPTURE(threads);
         cpu::ThreadPool workers(threads, false);

@@ -22,7 +22,7 @@ std::unique_ptr<Weight> vector_weight(Backend& backend, std::span<const float> v
 TEST_CASE("rms_norm and add_rms_norm") {
   for (const NamedBackend& named : PresentBackends()) {
     CAPTURE(named.name);
-    const auto context = named.backend->make_context(8);
+    const auto context = named.backend->make_context(limits_of(8));
     for (const int64_t columns : {1, 7, 64, 4096}) {
       for (const int64_t rows : {1, 5, 40}) {
         const auto x = random_floats(rows * columns, 3);
@@ -61,7 +61,7 @@ TEST_CASE("silu_multiply, also where exp overflows or vanishes") {
     std::fill_n(gate_up.begin() + columns, std::size(extremes), 1.0f);
     const Tensor in(*named.backend, rows, 2 * columns, gate_up);
     const Tensor out(*named.backend, rows, columns);
-    named.backend->make_context(8)->silu_multiply(in.view(), out.view());
+    named.backend->make_context(limits_of(8))->silu_multiply(in.view(), out.view());
     for (int64_t r = 0; r < rows; r++) {
       for (int64_t i = 0; i < columns; i++) {
         const double gate = gate_up[r * 2 * columns + i];
@@ -85,7 +85,7 @@ TEST_CASE("rope_append rotates halves and puts keys and values where the block t
       const int64_t columns = (int64_t{heads.query} + 2 * heads.kv) * heads.size;
       const auto qkv = random_floats(batch.tokens * columns, 7);
       const auto rotations = random_floats(int64_t{batch.longest_context} * heads.size, 8);
-      const KvLayout layout{block_size, 3, heads.kv, heads.size, 4};
+      const KvLayout layout{block_size, 3, heads.kv, heads.size, {}};
       for (const NamedBackend& named : PresentBackends()) {
         CAPTURE(named.name);
         const auto pool = named.backend->make_pool(layout, random.blocks, 0);
@@ -99,7 +99,8 @@ TEST_CASE("rope_append rotates halves and puts keys and values where the block t
         source.columns = heads.size;
         const auto table = named.backend->make_table(source);
         const Tensor in(*named.backend, batch.tokens, columns, qkv);
-        named.backend->make_context(8)->rope_append(batch, 2, heads.query, *table, in.view(), *pool);
+        named.backend->make_context(limits_of(8))
+            ->rope_append(batch, 2, heads.query, *table, in.view(), *pool);
 
         int64_t written = 0;
         for (int32_t t = 0; t < batch.tokens; t++) {
@@ -137,7 +138,7 @@ TEST_CASE("rope_append rotates halves and puts keys and values where the block t
   }
 }
 
-TEST_CASE("embed and gather_rows copy rows") {
+TEST_CASE("embed and gather_samples copy rows") {
   for (const NamedBackend& named : PresentBackends()) {
     const auto table = random_floats(100 * 33, 9);
     const TensorView view = view_of(table, 100, 33);
@@ -151,14 +152,16 @@ TEST_CASE("embed and gather_rows copy rows") {
     batch.tokens = static_cast<int32_t>(ids.size());
     batch.token_ids = ids.data();
     const Tensor out(*named.backend, 5, 33);
-    const auto context = named.backend->make_context(100);
+    const auto context = named.backend->make_context(limits_of(100));
     context->embed(batch, *weight, out.view());
     for (size_t r = 0; r < ids.size(); r++) {
       CHECK(std::equal(&table[ids[r] * 33], &table[ids[r] * 33] + 33, out.data() + r * 33));
     }
     const std::vector<int32_t> rows = {4, 1};
+    batch.samples = static_cast<int32_t>(rows.size());
+    batch.sample_rows = rows.data();
     const Tensor gathered(*named.backend, 2, 33);
-    context->gather_rows(out.view(), rows.data(), gathered.view());
+    context->gather_samples(batch, out.view(), gathered.view());
     CHECK(std::equal(&table[42 * 33], &table[42 * 33] + 33, gathered.data()));
     CHECK(std::equal(&table[0], &table[33], gathered.data() + 33));
     std::vector<float> row(33);

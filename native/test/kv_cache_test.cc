@@ -17,7 +17,7 @@ using namespace weir;
 
 namespace {
 
-constexpr KvLayout kLayout{4, 1, 1, 1, 4};
+constexpr KvLayout kLayout{4, 1, 1, 1, {}};
 
 weir_device_options reference_device() {
   weir_device_options options{};

@@ -18,7 +18,7 @@ TEST_CASE("matmul: against fp64, for every number of rows that has a kernel of i
       source.rows = shape.out;
       source.columns = shape.in;
       const auto matrix = named.backend->make_matrix(source);
-      const auto context = named.backend->make_context(8);
+      const auto context = named.backend->make_context(limits_of(8));
       for (const int64_t rows : {1, 2, 3, 16, 17, 33, 64, 65, 129, 300}) {
         CAPTURE(named.name);
         CAPTURE(shape.in);
@@ -58,7 +58,7 @@ TEST_CASE("matmul: fp32 in deterministic mode gives a row the same bits alone an
   source.rows = kOut;
   source.columns = kIn;
   const auto matrix = backend->make_matrix(source);
-  const auto context = backend->make_context(8);
+  const auto context = backend->make_context(limits_of(8));
   const auto x = random_floats(300 * kIn, 2);
   const auto run = [&](int64_t rows) {
     const Tensor in(*backend, rows, kIn, std::span(x).subspan(0, rows * kIn));
@@ -86,7 +86,7 @@ TEST_CASE("matmul: stacked weights are the projections one after another") {
     const auto x = random_floats(8, 3);
     const Tensor in(*named.backend, 1, 8, x);
     const Tensor out(*named.backend, 1, 8);
-    named.backend->make_context(8)->matmul(*matrix, in.view(), out.view());
+    named.backend->make_context(limits_of(8))->matmul(*matrix, in.view(), out.view());
     std::vector<double> expected(8);
     for (int o = 0; o < 8; o++) {
       const float* row = o < 3 ? &first[o * 8] : &second[(o - 3) * 8];
@@ -111,7 +111,7 @@ TEST_CASE("random weights depend on the seed and the index alone and have the de
       batch.tokens = static_cast<int32_t>(rows);
       batch.token_ids = ids.data();
       const Tensor out(*named.backend, rows, 1001);
-      named.backend->make_context(8)->embed(batch, *table, out.view());
+      named.backend->make_context(limits_of(8))->embed(batch, *table, out.view());
       const auto values = out.values();
       return std::vector<float>(values.begin(), values.end());
     };

@@ -103,6 +103,22 @@ inline double relative_error(std::span<const float> out, std::span<const double>
   return std::sqrt(difference / norm);
 }
 
+// Room for whatever the operator tests do.
+inline ContextLimits limits_of(int32_t vocabulary_size, int32_t block_size = 16) {
+  ContextLimits limits;
+  limits.max_entries = 300;
+  limits.max_tokens = 4200;
+  limits.max_samples = 300;
+  limits.max_top_logprobs = 64;
+  limits.vocabulary_size = vocabulary_size;
+  limits.context_length = 4200;
+  limits.heads = 40;
+  limits.kv_heads = 40;
+  limits.head_size = 128;
+  limits.block_size = block_size;
+  return limits;
+}
+
 constexpr double kFp32Tolerance = 5e-6;
 
 // Activations in device memory, with padding rows as the operators ask for; starts out full of NaN, so that a

@@ -91,7 +91,7 @@ TEST_CASE("packed matmul: bf16 is the fp64 product of the rounded numbers, up to
     for (const Shape& shape : kShapes) {
       const auto weight = random_floats(shape.in * shape.out, 1, 0.1f);
       const auto matrix = make_matrix(*backend, weight, shape);
-      const auto context = backend->make_context(8);
+      const auto context = backend->make_context(limits_of(8));
       std::vector<double> exact_weight;
       for (const Bfloat16 w : rounded(weight)) exact_weight.push_back(cpu::to_float(w));
       for (const int64_t rows : kRows) {
@@ -117,7 +117,7 @@ TEST_CASE("packed matmul: int8 is the fp64 product of the quantized numbers") {
     for (const Shape& shape : kShapes) {
       const auto weight = random_floats(shape.in * shape.out, 1, 0.1f);
       const auto matrix = make_matrix(*backend, weight, shape);
-      const auto context = backend->make_context(8);
+      const auto context = backend->make_context(limits_of(8));
       for (const int64_t rows : kRows) {
         CAPTURE(threads);
         CAPTURE(shape.in);
@@ -144,12 +144,12 @@ TEST_CASE("packed matmul: int8 passes on what is not finite, wherever it is") {
       auto x = good_x;
       x[at] = bad;
       const auto matrix = make_matrix(*backend, good_weight, shape);
-      for (const float out : multiply(*backend->make_context(8), *matrix, x, 1, shape))
+      for (const float out : multiply(*backend->make_context(limits_of(8)), *matrix, x, 1, shape))
         CHECK_FALSE(std::isfinite(out));
       auto weight = good_weight;
       weight[65 * shape.in + at] = bad;
       const auto bad_matrix = make_matrix(*backend, weight, shape);
-      const auto out = multiply(*backend->make_context(8), *bad_matrix, good_x, 1, shape);
+      const auto out = multiply(*backend->make_context(limits_of(8)), *bad_matrix, good_x, 1, shape);
       CHECK_FALSE(std::isfinite(out[65]));
       for (int i = 0; i < 65; i++) CHECK(std::isfinite(out[i]));
     }
@@ -161,7 +161,8 @@ TEST_CASE("packed matmul: int8 of numbers so small that their scale has no inver
   const auto backend = open(WEIR_PRECISION_INT8, 1);
   const Shape shape{70, 3};
   const auto matrix = make_matrix(*backend, std::vector<float>(shape.in * shape.out, 1e-38f), shape);
-  for (const float out : multiply(*backend->make_context(8), *matrix, random_floats(shape.in, 2), 1, shape)) {
+  for (const float out :
+       multiply(*backend->make_context(limits_of(8)), *matrix, random_floats(shape.in, 2), 1, shape)) {
     CHECK(out == 0);
   }
 }
@@ -175,7 +176,7 @@ TEST_CASE("packed matmul: int8 of zeros is zero, and one input alone sets the sc
   const auto matrix = make_matrix(*backend, weight, shape);
   std::vector<float> x(2 * shape.in, 0);
   x[shape.in + 69] = 5;
-  const auto out = multiply(*backend->make_context(8), *matrix, x, 2, shape);
+  const auto out = multiply(*backend->make_context(limits_of(8)), *matrix, x, 2, shape);
   CHECK(out[5] == doctest::Approx(-15));
   for (const int i : {0, 1, 2, 3, 4}) CHECK(out[i] == 0);
 }
@@ -194,7 +195,7 @@ TEST_CASE("packed matmul: a row has the same bits alone, in any company, and on 
       for (const int32_t threads : {1, 2, 4}) {
         const auto backend = open(precision, threads, flags);
         const auto matrix = make_matrix(*backend, weight, kShape);
-        const auto context = backend->make_context(8);
+        const auto context = backend->make_context(limits_of(8));
         const auto run = [&](int64_t first, int64_t rows) {
           const std::vector<float> some(x.begin() + first * kShape.in,
                                         x.begin() + (first + rows) * kShape.in);
@@ -236,7 +237,7 @@ TEST_CASE("packed matmul: a matrix gives its rows back as embeddings") {
     batch.tokens = 3;
     batch.token_ids = ids.data();
     std::vector<float> out(3 * shape.in);
-    backend->make_context(8)->embed(batch, *matrix, {out.data(), 3, shape.in});
+    backend->make_context(limits_of(8))->embed(batch, *matrix, {out.data(), 3, shape.in});
     for (int r = 0; r < 3; r++) {
       for (int64_t i = 0; i < shape.in; i++) {
         CHECK(out[r * shape.in + i] == cpu::to_float(cpu::to_bfloat16(weight[ids[r] * shape.in + i])));

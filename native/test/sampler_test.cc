@@ -37,7 +37,8 @@ std::vector<Sample> sample(Backend& backend, const std::vector<std::vector<float
   std::vector<SampleResult> results;
   for (Sample& s : samples)
     results.push_back({&s.token, &s.logprob, s.top_tokens.data(), s.top_logprobs.data()});
-  not_finite = backend.make_context(static_cast<int32_t>(columns))->sample(logits.view(), requests, results);
+  not_finite = backend.make_context(limits_of(static_cast<int32_t>(columns)))
+                   ->sample(logits.view(), requests, results);
   return samples;
 }
 

@@ -4,6 +4,7 @@
 
 #include "abi/guard.h"
 #include "abi/objects.h"
+#include "abi/options.h"
 
 using namespace weir;
 using namespace weir::abi;
@@ -13,8 +14,6 @@ namespace {
 constexpr int32_t kDefaultBlockSize = 16;
 constexpr int32_t kDefaultSequences = 65536;
 constexpr int32_t kMaxSequences = 1 << 20;
-// Block ids are 32-bit.
-constexpr int64_t kMaxBlocks = std::numeric_limits<int32_t>::max();
 
 // Runs `work` on the cache with its lock held.
 template <typename Work>
@@ -26,39 +25,49 @@ void with_cache(weir_cache* handle, Work&& work) {
 
 }  // namespace
 
+weir_cache_options weir::abi::checked_cache_options(const weir_cache_options* options) {
+  weir_cache_options checked = optional(options, "options");
+  if (checked.block_size == 0) checked.block_size = kDefaultBlockSize;
+  if (checked.max_sequences == 0) checked.max_sequences = kDefaultSequences;
+  check_range("weir_cache_options.block_size", checked.block_size, 1, WEIR_MAX_BLOCK_SIZE);
+  check_range("weir_cache_options.blocks", checked.blocks, 0, kMaxBlocks);
+  check_range("weir_cache_options.bytes", checked.bytes, 0, std::numeric_limits<int64_t>::max());
+  check_range("weir_cache_options.swap_blocks", checked.swap_blocks, 0, kMaxBlocks);
+  check_range("weir_cache_options.max_sequences", checked.max_sequences, 1, kMaxSequences);
+  return checked;
+}
+
+weir_cache_options weir::abi::with_blocks(weir_cache_options options, const KvLayout& layout) {
+  if (options.blocks == 0 && options.bytes != 0) {
+    options.blocks = std::min(options.bytes / layout.block_bytes(), kMaxBlocks);
+    if (options.blocks == 0) {
+      throw invalid_argument("weir_cache_options.bytes is " + std::to_string(options.bytes) +
+                             ", and one block of " + std::to_string(options.block_size) + " tokens takes " +
+                             std::to_string(layout.block_bytes()));
+    }
+  }
+  const int64_t most = std::numeric_limits<int64_t>::max() / layout.block_bytes();
+  if (options.blocks > most || options.swap_blocks > most) {
+    throw Error(WEIR_OUT_OF_MEMORY, "the KV pool or swap space would have more than 2^63 bytes");
+  }
+  return options;
+}
+
 weir_status weir_cache_create(weir_model* model, const weir_cache_options* options, weir_cache** cache,
                               weir_error* error) {
   return guard(error, [&] {
     weir_cache*& out = required(cache, "cache");
-    weir_cache_options checked = optional(options, "options");
-    if (checked.block_size == 0) checked.block_size = kDefaultBlockSize;
-    if (checked.max_sequences == 0) checked.max_sequences = kDefaultSequences;
-    check_range("weir_cache_options.block_size", checked.block_size, 1, WEIR_MAX_BLOCK_SIZE);
-    check_range("weir_cache_options.blocks", checked.blocks, 0, kMaxBlocks);
-    check_range("weir_cache_options.bytes", checked.bytes, 0, std::numeric_limits<int64_t>::max());
-    check_range("weir_cache_options.swap_blocks", checked.swap_blocks, 0, kMaxBlocks);
-    check_range("weir_cache_options.max_sequences", checked.max_sequences, 1, kMaxSequences);
-    check_range("weir_cache_options.reserved", checked.reserved, 0, 0);
-    if ((checked.blocks == 0) == (checked.bytes == 0)) {
-      throw invalid_argument("weir_cache_options.blocks is " + std::to_string(checked.blocks) +
-                             " and .bytes is " + std::to_string(checked.bytes) +
+    const weir_cache_options given = checked_cache_options(options);
+    if ((given.blocks == 0) == (given.bytes == 0)) {
+      throw invalid_argument("weir_cache_options.blocks is " + std::to_string(given.blocks) +
+                             " and .bytes is " + std::to_string(given.bytes) +
                              "; exactly one of them must be given");
     }
     const std::shared_ptr<ModelObject> owner = models().find(model);
     const ModelConfig& config = owner->model.config();
-    const KvLayout layout = layout_of(config, checked.block_size, owner->device->backend->element_bytes().kv);
-    if (checked.blocks == 0) {
-      checked.blocks = std::min(checked.bytes / layout.block_bytes(), kMaxBlocks);
-      if (checked.blocks == 0) {
-        throw invalid_argument("weir_cache_options.bytes is " + std::to_string(checked.bytes) +
-                               ", and one block of " + std::to_string(checked.block_size) + " tokens takes " +
-                               std::to_string(layout.block_bytes()));
-      }
-    }
-    const int64_t most = std::numeric_limits<int64_t>::max() / layout.block_bytes();
-    if (checked.blocks > most || checked.swap_blocks > most) {
-      throw Error(WEIR_OUT_OF_MEMORY, "the KV pool or swap space would have more than 2^63 bytes");
-    }
+    const KvLayout layout =
+        layout_of(config, given.block_size, owner->device->backend->kv_element(given.kv_precision));
+    const weir_cache_options checked = with_blocks(given, layout);
     const KvCacheOptions core{checked.blocks, checked.swap_blocks, checked.max_sequences,
                               config.context_length};
     out = caches().insert(std::make_shared<CacheObject>(owner, layout, core));

@@ -1,6 +1,8 @@
 // What every entry point does around its work: exceptions become statuses, structs are checked.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -59,19 +61,24 @@ T& required(T* pointer, const char* name) {
   return *pointer;
 }
 
-// The size of a struct in version 1.0 of the ABI, for those that have grown since.
+// The sizes that a struct had in earlier versions of the ABI, for those that have grown.
 template <typename T>
-constexpr uint32_t kFirstSize = sizeof(T);
+inline constexpr std::array<uint32_t, 0> kEarlierSizes{};
 template <>
-inline constexpr uint32_t kFirstSize<weir_device_options> = offsetof(weir_device_options, precision);
+inline constexpr std::array<uint32_t, 1> kEarlierSizes<weir_device_options>{
+    offsetof(weir_device_options, precision)};
 template <>
-inline constexpr uint32_t kFirstSize<weir_device_info> = offsetof(weir_device_info, precision);
+inline constexpr std::array<uint32_t, 2> kEarlierSizes<weir_device_info>{
+    offsetof(weir_device_info, precision), offsetof(weir_device_info, multiprocessors)};
 
-// A struct that the caller passes, checked for null and for its size, which may be that of the first version.
+// A struct that the caller passes, checked for null and for its size, which may be that of an earlier
+// version.
 template <typename T>
 T& known_size(T* pointer, const char* name) {
   T& value = required(pointer, name);
-  if (value.struct_size != sizeof(T) && value.struct_size != kFirstSize<std::remove_const_t<T>>) {
+  const auto& earlier = kEarlierSizes<std::remove_const_t<T>>;
+  if (value.struct_size != sizeof(T) &&
+      std::find(earlier.begin(), earlier.end(), value.struct_size) == earlier.end()) {
     throw invalid_argument(std::string(name) + "->struct_size is " + std::to_string(value.struct_size) +
                            ", must be " + std::to_string(sizeof(T)) +
                            "; the caller was built for another version");
@@ -82,7 +89,7 @@ T& known_size(T* pointer, const char* name) {
 // A struct that has not grown.
 template <typename T>
 T& sized(T* pointer, const char* name) {
-  static_assert(kFirstSize<std::remove_const_t<T>> == sizeof(T));
+  static_assert(kEarlierSizes<std::remove_const_t<T>>.empty());
   return known_size(pointer, name);
 }
 

@@ -2,13 +2,15 @@
 
 #include "abi/guard.h"
 #include "abi/objects.h"
+#include "abi/options.h"
 
 using namespace weir;
 using namespace weir::abi;
 
 namespace {
 
-void describe(const ModelConfig& config, int64_t weight_bytes, int32_t element_bytes, weir_model_info& info) {
+void describe(const ModelConfig& config, int64_t weight_bytes, const KvElement& element,
+              weir_model_info& info) {
   info.vocabulary_size = config.vocabulary_size;
   info.hidden_size = config.hidden_size;
   info.intermediate_size = config.intermediate_size;
@@ -27,30 +29,29 @@ void describe(const ModelConfig& config, int64_t weight_bytes, int32_t element_b
   info.reserved = 0;
   info.parameters = config.parameters();
   info.weight_bytes = weight_bytes;
-  info.kv_bytes_per_token = layout_of(config, 1, element_bytes).bytes_per_token();
+  info.kv_bytes_per_token = layout_of(config, 1, element).block_bytes();
 }
 
-// Also checks what the options point to.
-weir_model_options checked_options(const weir_model_options* options) {
+}  // namespace
+
+weir_model_options weir::abi::checked_model_options(const weir_model_options* options) {
   const weir_model_options checked = optional(options, "options");
   check_range("weir_model_options.reserved", checked.reserved, 0, 0);
   if (checked.progress != nullptr) sized(checked.progress, "options->progress");
   return checked;
 }
 
-}  // namespace
-
 weir_status weir_model_inspect(const char* directory, const weir_model_options* options,
                                weir_model_info* info, weir_error* error) {
   return guard(error, [&] {
     required(directory, "directory");
     weir_model_info& out = sized(info, "info");
-    const weir_model_options checked = checked_options(options);
+    const weir_model_options checked = checked_model_options(options);
     const ModelConfig config = read_limited_config(directory, checked);
     const int64_t weight_bytes = checked.weights == WEIR_WEIGHTS_FILES
                                      ? static_cast<int64_t>(Checkpoint(directory, config).weight_bytes())
                                      : config.parameters() * static_cast<int64_t>(sizeof(float));
-    describe(config, weight_bytes, sizeof(float), out);
+    describe(config, weight_bytes, KvElement{}, out);
   });
 }
 
@@ -59,7 +60,7 @@ weir_status weir_model_load(weir_device* device, const char* directory, const we
   return guard(error, [&] {
     required(directory, "directory");
     weir_model*& out = required(model, "model");
-    const weir_model_options checked = checked_options(options);
+    const weir_model_options checked = checked_model_options(options);
     const std::shared_ptr<DeviceObject> owner = devices().find(device);
     out = models().insert(std::shared_ptr<ModelObject>(
         new ModelObject{owner, LlamaModel(*owner->backend, directory, checked)}));
@@ -71,7 +72,7 @@ weir_status weir_model_describe(weir_model* model, weir_model_info* info, weir_e
     weir_model_info& out = sized(info, "info");
     const std::shared_ptr<ModelObject> object = models().find(model);
     describe(object->model.config(), object->model.weight_bytes(),
-             object->device->backend->element_bytes().kv, out);
+             object->device->backend->kv_element(WEIR_PRECISION_DEFAULT), out);
   });
 }
 

@@ -14,8 +14,8 @@
 
 namespace weir::abi {
 
-inline KvLayout layout_of(const ModelConfig& config, int32_t block_size, int32_t element_bytes) {
-  return {block_size, config.layers, config.kv_heads, config.head_size, element_bytes};
+inline KvLayout layout_of(const ModelConfig& config, int32_t block_size, const KvElement& element) {
+  return {block_size, config.layers, config.kv_heads, config.head_size, element};
 }
 
 struct DeviceObject {

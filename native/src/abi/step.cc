@@ -2,6 +2,7 @@
 
 #include "abi/guard.h"
 #include "abi/objects.h"
+#include "abi/options.h"
 
 using namespace weir;
 using namespace weir::abi;
@@ -29,16 +30,21 @@ class Running {
 
 }  // namespace
 
+weir_step_options weir::abi::checked_step_options(const weir_step_options* options) {
+  weir_step_options checked = optional(options, "options");
+  if (checked.max_entries == 0) checked.max_entries = kDefaultEntries;
+  if (checked.max_tokens == 0) checked.max_tokens = kDefaultTokens;
+  check_range("weir_step_options.max_entries", checked.max_entries, 1, kMaxEntries);
+  check_range("weir_step_options.max_tokens", checked.max_tokens, 1, kMaxTokens);
+  check_range("weir_step_options.max_top_logprobs", checked.max_top_logprobs, 0, WEIR_MAX_TOP_LOGPROBS);
+  return checked;
+}
+
 weir_status weir_step_create(weir_cache* cache, const weir_step_options* options, weir_step** step,
                              weir_error* error) {
   return guard(error, [&] {
     weir_step*& out = required(step, "step");
-    weir_step_options checked = optional(options, "options");
-    if (checked.max_entries == 0) checked.max_entries = kDefaultEntries;
-    if (checked.max_tokens == 0) checked.max_tokens = kDefaultTokens;
-    check_range("weir_step_options.max_entries", checked.max_entries, 1, kMaxEntries);
-    check_range("weir_step_options.max_tokens", checked.max_tokens, 1, kMaxTokens);
-    check_range("weir_step_options.max_top_logprobs", checked.max_top_logprobs, 0, WEIR_MAX_TOP_LOGPROBS);
+    const weir_step_options checked = checked_step_options(options);
     out = steps().insert(std::make_shared<StepObject>(caches().find(cache), checked));
   });
 }

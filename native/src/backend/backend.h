@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,6 +36,7 @@ struct Activations {
   void* data = nullptr;
   int64_t rows = 0;
   int64_t columns = 0;
+  int32_t element_bytes = 4;  // 4: 32-bit floats; 2: the 16-bit type of the backend's precision
 };
 
 // A weight as the backend keeps it: a vector, an embedding table, or a matrix packed the way its matmul
@@ -68,8 +70,8 @@ struct WeightSource {
 struct ElementBytes {
   int32_t residual = 4;       // what embed gives and add_rms_norm adds to
   int32_t matmul_input = 4;   // what the norms, attention and silu_multiply give
-  int32_t matmul_output = 4;  // qkv, gate_up, deltas, logits
-  int32_t kv = 4;
+  int32_t matmul_output = 4;  // qkv, gate_up, deltas
+  int32_t logits = 4;
 };
 
 // The pool of KV blocks on the device and the swap space on the host.
@@ -92,7 +94,8 @@ class KvPool {
   void* data_;
 };
 
-// What the operators of one step need to know about its batch. Host arrays, valid during the step.
+// What the operators of one step need to know about its batch. Host arrays, valid during the step. A backend
+// may pad a batch of decodes with entries of one token each that belong to no sequence: their position is -1.
 struct StepBatch {
   int32_t entries = 0;
   int32_t tokens = 0;
@@ -129,11 +132,36 @@ struct SampleResult {
   float* top_token_logprobs;
 };
 
+// The largest step that a context is for, and the model and pool it runs on.
+struct ContextLimits {
+  int32_t max_entries = 0;
+  int32_t max_tokens = 0;
+  int32_t max_samples = 0;
+  int32_t max_top_logprobs = 0;
+  int32_t vocabulary_size = 0;
+  int32_t context_length = 0;
+  int32_t heads = 0;
+  int32_t kv_heads = 0;
+  int32_t head_size = 0;
+  int32_t block_size = 0;
+};
+
 // One stream of execution with its scratch memory. Operators run in the order of the calls. One thread at a
 // time.
 class Context {
  public:
   virtual ~Context() = default;
+
+  // Computes `forward`, which calls the operators below, for `batch`; they are called within run() alone,
+  // sample() and read_row() after it. A backend that prepares its device for a batch, pads it, or replays
+  // what it recorded earlier does so here: `forward` may get another StepBatch, or not be called at all, so
+  // what it does must be the same for all batches of the same sizes (entries, tokens, samples). `pool` is
+  // null if no operator uses one.
+  virtual void run(const StepBatch& batch, KvPool* pool,
+                   const std::function<void(const StepBatch&)>& forward) {
+    (void)pool;
+    forward(batch);
+  }
 
   // out[t] = table[token_ids[t]]. The table may be a matrix where the backend embeds from matrices.
   virtual void embed(const StepBatch& batch, const Weight& table, Activations out) = 0;
@@ -153,8 +181,14 @@ class Context {
                          const KvPool& pool, Activations out) = 0;
   // out = silu(gate) * up, where each row of gate_up is gate followed by up
   virtual void silu_multiply(Activations gate_up, Activations out) = 0;
-  // out[i] = x[rows[i]]
-  virtual void gather_rows(Activations x, const int32_t* rows, Activations out) = 0;
+  // out = silu(x * gate^T) * (x * up^T), where the rows of `gate_up` are gate followed by up. `scratch` has
+  // room for [rows][2 * columns of out].
+  virtual void gated_matmul(const Weight& gate_up, Activations x, Activations scratch, Activations out) {
+    matmul(gate_up, x, scratch);
+    silu_multiply(scratch, out);
+  }
+  // out[i] = x[batch.sample_rows[i]]
+  virtual void gather_samples(const StepBatch& batch, Activations x, Activations out) = 0;
   // Chooses one token for each row of logits. Row i depends on row i and requests[i] alone. Returns the first
   // row whose logits hold a NaN or +infinity, for which nothing is chosen, or -1.
   virtual int64_t sample(Activations logits, std::span<const SampleRequest> requests,
@@ -169,6 +203,9 @@ class Backend {
 
   virtual void describe(weir_device_info& info) const = 0;
   virtual ElementBytes element_bytes() const = 0;
+  // Throws WEIR_UNSUPPORTED if the device keeps no such KV, WEIR_INVALID_ARGUMENT if there is no such
+  // precision.
+  virtual KvElement kv_element(weir_precision precision) const = 0;
   // Bytes that a weight takes.
   virtual int64_t matrix_bytes(int64_t rows, int64_t columns) const = 0;
   virtual int64_t table_bytes(int64_t rows, int64_t columns) const = 0;
@@ -179,6 +216,10 @@ class Backend {
   virtual int64_t available_memory() const = 0;
   // Rows that an activation buffer must have so that `rows` rows can pass through every operator.
   virtual int64_t padded_rows(int64_t rows) const = 0;
+  // Bytes on the device that a context takes besides the activations, and an estimate from above of what it
+  // records there.
+  virtual int64_t context_bytes(const ContextLimits& limits) const = 0;
+  virtual int64_t graph_bytes(const ContextLimits& limits, int32_t layers) const = 0;
 
   // `what` names the use in the message of WEIR_OUT_OF_MEMORY.
   virtual std::unique_ptr<Memory> allocate(int64_t bytes, const char* what) = 0;
@@ -187,7 +228,11 @@ class Backend {
   virtual std::unique_ptr<Weight> make_table(const WeightSource& source) = 0;
   virtual std::unique_ptr<Weight> make_matrix(const WeightSource& source) = 0;
   virtual std::unique_ptr<KvPool> make_pool(const KvLayout& layout, int64_t blocks, int64_t swap_blocks) = 0;
-  virtual std::unique_ptr<Context> make_context(int32_t vocabulary_size) = 0;
+  virtual std::unique_ptr<Context> make_context(const ContextLimits& limits) = 0;
+
+  // Waits until the copy is done. For tests and benchmarks; operators keep data where it is.
+  virtual void copy_to_device(void* to, const void* from, int64_t bytes) = 0;
+  virtual void copy_to_host(void* to, const void* from, int64_t bytes) = 0;
 };
 
 // Throws Error WEIR_DEVICE_UNAVAILABLE with the reason.

@@ -19,13 +19,29 @@ constexpr float kNotSampled = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace
 
+ContextLimits step_limits(const ModelConfig& config, const weir_step_options& options, int32_t block_size) {
+  ContextLimits limits;
+  limits.max_entries = options.max_entries;
+  limits.max_tokens = options.max_tokens;
+  limits.max_samples = std::min(options.max_entries, options.max_tokens);
+  limits.max_top_logprobs = options.max_top_logprobs;
+  limits.vocabulary_size = config.vocabulary_size;
+  limits.context_length = config.context_length;
+  limits.heads = config.heads;
+  limits.kv_heads = config.kv_heads;
+  limits.head_size = config.head_size;
+  limits.block_size = block_size;
+  return limits;
+}
+
 Step::Step(Backend& backend, const LlamaModel& model, KvCache& cache, const weir_step_options& options)
     : model_(model),
       cache_(cache),
       options_(options),
-      context_(backend.make_context(model.config().vocabulary_size)),
+      context_(backend.make_context(step_limits(model.config(), options, cache.layout().block_size))),
       workspace_(backend, model.config(), options.max_tokens,
                  std::min(options.max_entries, options.max_tokens)) {
+  forward_ = [this](const StepBatch& batch) { model_.forward(*context_, batch, cache_.pool(), workspace_); };
   const size_t entries = options.max_entries;
   const size_t top = entries * options.max_top_logprobs;
   arrays_.sequences.resize(entries);
@@ -226,7 +242,7 @@ void Step::run(int32_t entries, weir_step_report* report) {
   cache_.append(appends_);
   try {
     plan();
-    model_.forward(*context_, batch_, cache_.pool(), workspace_);
+    context_->run(batch_, &cache_.pool(), forward_);
     const int64_t not_finite = context_->sample(workspace_.logits(batch_.samples), requests_, results_);
     if (not_finite >= 0) {
       const auto entry = std::find(logits_row_.begin(), logits_row_.end(), not_finite) - logits_row_.begin();

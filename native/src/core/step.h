@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include "weir.h"
 
 namespace weir {
+
+// What a context must have room for to run such steps.
+ContextLimits step_limits(const ModelConfig& config, const weir_step_options& options, int32_t block_size);
 
 class Step {
  public:
@@ -55,6 +59,7 @@ class Step {
   Arrays arrays_;
   std::unique_ptr<Context> context_;
   Workspace workspace_;
+  std::function<void(const StepBatch&)> forward_;
 
   // The batch of the run under way; the vectors keep their memory from run to run.
   std::vector<Input> inputs_;

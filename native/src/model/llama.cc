@@ -98,8 +98,9 @@ class Loader {
   uint64_t next_ = 0;
 };
 
-// What the weights take on the device.
-int64_t device_bytes(const Backend& backend, const ModelConfig& config) {
+}  // namespace
+
+int64_t device_weight_bytes(const Backend& backend, const ModelConfig& config) {
   const int64_t hidden = config.hidden_size;
   const int64_t intermediate = config.intermediate_size;
   const int64_t layer = backend.matrix_bytes(config.query_size() + 2 * config.kv_size(), hidden) +
@@ -115,8 +116,6 @@ int64_t device_bytes(const Backend& backend, const ModelConfig& config) {
   return config.layers * layer + head + embedding + norms + rotations;
 }
 
-}  // namespace
-
 ModelConfig read_limited_config(const std::filesystem::path& directory, const weir_model_options& options) {
   if (options.weights != WEIR_WEIGHTS_FILES && options.weights != WEIR_WEIGHTS_RANDOM) {
     throw invalid_argument("weir_model_options.weights is " + std::to_string(options.weights) +
@@ -131,21 +130,54 @@ ModelConfig read_limited_config(const std::filesystem::path& directory, const we
   return config;
 }
 
-Workspace::Workspace(Backend& backend, const ModelConfig& config, int32_t max_tokens, int32_t max_samples)
-    : vocabulary_(config.vocabulary_size) {
+Workspace::Shapes Workspace::shapes(const Backend& backend, const ModelConfig& config, int32_t max_tokens,
+                                    int32_t max_samples) {
   const ElementBytes bytes = backend.element_bytes();
-  const auto make = [&](int64_t rows, int64_t columns, int32_t element_bytes) {
-    return backend.allocate(backend.padded_rows(rows) * columns * element_bytes, "the workspace of a step");
-  };
-  residual_ = make(max_tokens, config.hidden_size, bytes.residual);
-  normed_ = make(max_tokens, config.hidden_size, bytes.matmul_input);
-  delta_ = make(max_tokens, config.hidden_size, bytes.matmul_output);
-  qkv_ = make(max_tokens, config.query_size() + 2 * config.kv_size(), bytes.matmul_output);
-  attended_ = make(max_tokens, config.query_size(), bytes.matmul_input);
-  gate_up_ = make(max_tokens, 2 * int64_t{config.intermediate_size}, bytes.matmul_output);
-  activated_ = make(max_tokens, config.intermediate_size, bytes.matmul_input);
-  sampled_ = make(max_samples, config.hidden_size, bytes.matmul_input);
-  logits_ = make(max_samples, config.vocabulary_size, bytes.matmul_output);
+  const int64_t tokens = backend.padded_rows(max_tokens);
+  const int64_t samples = backend.padded_rows(max_samples);
+  const int64_t hidden = config.hidden_size;
+  const int64_t intermediate = config.intermediate_size;
+  Shapes shapes;
+  shapes.residual = {tokens, hidden, bytes.residual};
+  shapes.normed = {tokens, hidden, bytes.matmul_input};
+  shapes.delta = {tokens, hidden, bytes.matmul_output};
+  shapes.qkv = {tokens, config.query_size() + 2 * config.kv_size(), bytes.matmul_output};
+  shapes.attended = {tokens, config.query_size(), bytes.matmul_input};
+  shapes.gate_up = {tokens, 2 * intermediate, bytes.matmul_output};
+  shapes.activated = {tokens, intermediate, bytes.matmul_input};
+  shapes.sampled = {samples, hidden, bytes.matmul_input};
+  shapes.logits = {samples, config.vocabulary_size, bytes.logits};
+  return shapes;
+}
+
+Workspace::Buffer::Buffer(Backend& backend, const Shape& shape)
+    : memory_(backend.allocate(shape.rows * shape.columns * shape.element_bytes, "the workspace of a step")),
+      columns_(shape.columns),
+      element_bytes_(shape.element_bytes) {}
+
+Workspace::Workspace(Backend& backend, const Shapes& shapes)
+    : residual_(backend, shapes.residual),
+      normed_(backend, shapes.normed),
+      delta_(backend, shapes.delta),
+      qkv_(backend, shapes.qkv),
+      attended_(backend, shapes.attended),
+      gate_up_(backend, shapes.gate_up),
+      activated_(backend, shapes.activated),
+      sampled_(backend, shapes.sampled),
+      logits_(backend, shapes.logits) {}
+
+Workspace::Workspace(Backend& backend, const ModelConfig& config, int32_t max_tokens, int32_t max_samples)
+    : Workspace(backend, shapes(backend, config, max_tokens, max_samples)) {}
+
+int64_t Workspace::bytes(const Backend& backend, const ModelConfig& config, int32_t max_tokens,
+                         int32_t max_samples) {
+  const Shapes all = shapes(backend, config, max_tokens, max_samples);
+  int64_t bytes = 0;
+  for (const Shape& shape : {all.residual, all.normed, all.delta, all.qkv, all.attended, all.gate_up,
+                             all.activated, all.sampled, all.logits}) {
+    bytes += shape.rows * shape.columns * shape.element_bytes;
+  }
+  return bytes;
 }
 
 LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
@@ -153,7 +185,7 @@ LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
     : config_(read_limited_config(directory, options)) {
   Loader loader(config_, directory, options);
   weight_bytes_ = loader.total();
-  const int64_t bytes = device_bytes(backend, config_);
+  const int64_t bytes = device_weight_bytes(backend, config_);
   const int64_t available = backend.available_memory();
   if (bytes > available) {
     throw Error(WEIR_OUT_OF_MEMORY,
@@ -214,17 +246,14 @@ LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
 
 void LlamaModel::forward(Context& context, const StepBatch& batch, KvPool& pool, Workspace& workspace) const {
   const int64_t tokens = batch.tokens;
-  const int64_t hidden = config_.hidden_size;
   const float epsilon = config_.norm_epsilon;
-  const Activations residual = Workspace::view(workspace.residual_, tokens, hidden);
-  const Activations normed = Workspace::view(workspace.normed_, tokens, hidden);
-  const Activations delta = Workspace::view(workspace.delta_, tokens, hidden);
-  const Activations qkv =
-      Workspace::view(workspace.qkv_, tokens, config_.query_size() + 2 * config_.kv_size());
-  const Activations attended = Workspace::view(workspace.attended_, tokens, config_.query_size());
-  const Activations gate_up =
-      Workspace::view(workspace.gate_up_, tokens, 2 * int64_t{config_.intermediate_size});
-  const Activations activated = Workspace::view(workspace.activated_, tokens, config_.intermediate_size);
+  const Activations residual = workspace.residual_.first(tokens);
+  const Activations normed = workspace.normed_.first(tokens);
+  const Activations delta = workspace.delta_.first(tokens);
+  const Activations qkv = workspace.qkv_.first(tokens);
+  const Activations attended = workspace.attended_.first(tokens);
+  const Activations gate_up = workspace.gate_up_.first(tokens);
+  const Activations activated = workspace.activated_.first(tokens);
 
   context.embed(batch, embedding_ != nullptr ? *embedding_ : *head_, residual);
   context.rms_norm(residual, *layers_.front().input_norm, epsilon, normed);
@@ -235,15 +264,14 @@ void LlamaModel::forward(Context& context, const StepBatch& batch, KvPool& pool,
     context.attention(batch, i, config_.heads, qkv, pool, attended);
     context.matmul(*layer.output, attended, delta);
     context.add_rms_norm(residual, delta, *layer.post_attention_norm, epsilon, normed);
-    context.matmul(*layer.gate_up, normed, gate_up);
-    context.silu_multiply(gate_up, activated);
+    context.gated_matmul(*layer.gate_up, normed, gate_up, activated);
     context.matmul(*layer.down, activated, delta);
     const Weight& next_norm = i + 1 < config_.layers ? *layers_[i + 1].input_norm : *final_norm_;
     context.add_rms_norm(residual, delta, next_norm, epsilon, normed);
   }
   if (batch.samples == 0) return;
-  const Activations sampled = Workspace::view(workspace.sampled_, batch.samples, hidden);
-  context.gather_rows(normed, batch.sample_rows, sampled);
+  const Activations sampled = workspace.sampled_.first(batch.samples);
+  context.gather_samples(batch, normed, sampled);
   context.matmul(*head_, sampled, workspace.logits(batch.samples));
 }
 

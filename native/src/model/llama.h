@@ -18,25 +18,48 @@ namespace weir {
 class Workspace {
  public:
   Workspace(Backend& backend, const ModelConfig& config, int32_t max_tokens, int32_t max_samples);
+  // What one takes.
+  static int64_t bytes(const Backend& backend, const ModelConfig& config, int32_t max_tokens,
+                       int32_t max_samples);
 
-  Activations logits(int32_t rows) const { return view(logits_, rows, vocabulary_); }
+  Activations logits(int32_t rows) const { return logits_.first(rows); }
 
  private:
   friend class LlamaModel;
-  static Activations view(const std::unique_ptr<Memory>& memory, int64_t rows, int64_t columns) {
-    return {memory->data(), rows, columns};
-  }
 
-  int64_t vocabulary_;
-  std::unique_ptr<Memory> residual_;   // [tokens][hidden]
-  std::unique_ptr<Memory> normed_;     // [tokens][hidden]
-  std::unique_ptr<Memory> delta_;      // [tokens][hidden], what a sublayer adds to the residual
-  std::unique_ptr<Memory> qkv_;        // [tokens][(heads + 2 kv_heads) * head_size]
-  std::unique_ptr<Memory> attended_;   // [tokens][heads * head_size]
-  std::unique_ptr<Memory> gate_up_;    // [tokens][2 * intermediate]
-  std::unique_ptr<Memory> activated_;  // [tokens][intermediate]
-  std::unique_ptr<Memory> sampled_;    // [samples][hidden]
-  std::unique_ptr<Memory> logits_;     // [samples][vocabulary]
+  struct Shape {
+    int64_t rows;
+    int64_t columns;
+    int32_t element_bytes;
+  };
+  struct Shapes {
+    Shape residual, normed, delta, qkv, attended, gate_up, activated, sampled, logits;
+  };
+  static Shapes shapes(const Backend& backend, const ModelConfig& config, int32_t max_tokens,
+                       int32_t max_samples);
+
+  class Buffer {
+   public:
+    Buffer(Backend& backend, const Shape& shape);
+    Activations first(int64_t rows) const { return {memory_->data(), rows, columns_, element_bytes_}; }
+
+   private:
+    std::unique_ptr<Memory> memory_;
+    int64_t columns_;
+    int32_t element_bytes_;
+  };
+
+  Workspace(Backend& backend, const Shapes& shapes);
+
+  Buffer residual_;   // [tokens][hidden]
+  Buffer normed_;     // [tokens][hidden]
+  Buffer delta_;      // [tokens][hidden], what a sublayer adds to the residual
+  Buffer qkv_;        // [tokens][(heads + 2 kv_heads) * head_size]
+  Buffer attended_;   // [tokens][heads * head_size]
+  Buffer gate_up_;    // [tokens][2 * intermediate]
+  Buffer activated_;  // [tokens][intermediate]
+  Buffer sampled_;    // [samples][hidden]
+  Buffer logits_;     // [samples][vocabulary]
 };
 
 // Immutable once loaded; used by any number of contexts at the same time.
@@ -68,6 +91,10 @@ class LlamaModel {
   std::unique_ptr<Weight> final_norm_;
   std::unique_ptr<Weight> head_;
 };
+
+// Bytes that the weights of a model take on the device, and what is needed for a moment while they are
+// loaded.
+int64_t device_weight_bytes(const Backend& backend, const ModelConfig& config);
 
 // The config of `directory` with options.layer_limit applied. Also checks `options`.
 ModelConfig read_limited_config(const std::filesystem::path& directory, const weir_model_options& options);

@@ -104,9 +104,24 @@ class CpuBackend final : public Backend {
   ElementBytes element_bytes() const override {
     if (precision_ == WEIR_PRECISION_FP32) return {};
     ElementBytes bytes;
-    bytes.kv = sizeof(Bfloat16);
     if (precision_ == WEIR_PRECISION_BF16) bytes.matmul_input = sizeof(Bfloat16);
     return bytes;
+  }
+  KvElement kv_element(weir_precision precision) const override {
+    if (precision < WEIR_PRECISION_DEFAULT || precision > WEIR_PRECISION_FP8) {
+      throw invalid_argument("weir_cache_options.kv_precision is " + std::to_string(precision) +
+                             ", must be in 0.." + std::to_string(WEIR_PRECISION_FP8));
+    }
+    const KvElement element = precision_ == WEIR_PRECISION_FP32
+                                  ? KvElement{}
+                                  : KvElement{WEIR_PRECISION_BF16, sizeof(Bfloat16), false};
+    if (precision != WEIR_PRECISION_DEFAULT && precision != element.precision) {
+      throw Error(WEIR_UNSUPPORTED,
+                  "the CPU backend keeps keys and values as its activations only; set "
+                  "weir_cache_options.kv_precision to WEIR_PRECISION_DEFAULT, or choose "
+                  "weir_device_options.precision");
+    }
+    return element;
   }
   int64_t matrix_bytes(int64_t rows, int64_t columns) const override {
     switch (precision_) {
@@ -154,7 +169,16 @@ class CpuBackend final : public Backend {
   std::unique_ptr<KvPool> make_pool(const KvLayout& layout, int64_t blocks, int64_t swap_blocks) override {
     return std::make_unique<CpuKvPool>(layout, blocks, swap_blocks);
   }
-  std::unique_ptr<Context> make_context(int32_t vocabulary_size) override {
+  int64_t context_bytes(const ContextLimits&) const override {
+    // Scratch grows with the batches and contexts that are seen; nobody knows it beforehand.
+    return 0;
+  }
+  int64_t graph_bytes(const ContextLimits&, int32_t) const override { return 0; }
+  void copy_to_device(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, bytes); }
+  void copy_to_host(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, bytes); }
+
+  std::unique_ptr<Context> make_context(const ContextLimits& limits) override {
+    const int32_t vocabulary_size = limits.vocabulary_size;
     if (kind_ == WEIR_DEVICE_CPU_REFERENCE) return make_reference_context(threads_, vocabulary_size);
 #if defined(WEIR_HAS_AVX512)
     if (precision_ == WEIR_PRECISION_BF16) return make_bfloat16_context(onednn_, threads_, vocabulary_size);

@@ -30,8 +30,8 @@ class ReferenceContext final : public CpuContext {
   void silu_multiply(Activations gate_up, Activations out) override {
     reference::silu_multiply(floats(gate_up), out.rows, out.columns, floats(out));
   }
-  void gather_rows(Activations x, const int32_t* rows, Activations out) override {
-    cpu::gather_rows<float>(x, rows, out);
+  void gather_samples(const StepBatch& batch, Activations x, Activations out) override {
+    gather_rows<float>(x, batch.sample_rows, out);
   }
 };
 
@@ -78,8 +78,8 @@ class FloatContext final : public CpuContext {
   void silu_multiply(Activations gate_up, Activations out) override {
     cpu::silu_multiply(floats(gate_up), out.rows, out.columns, floats(out), threads());
   }
-  void gather_rows(Activations x, const int32_t* rows, Activations out) override {
-    cpu::gather_rows<float>(x, rows, out);
+  void gather_samples(const StepBatch& batch, Activations x, Activations out) override {
+    gather_rows<float>(x, batch.sample_rows, out);
   }
 
  private:

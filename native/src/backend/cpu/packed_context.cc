@@ -58,8 +58,8 @@ class PackedContext : public CpuContext {
   void silu_multiply(Activations gate_up, Activations out) final {
     avx512::silu_multiply(floats(gate_up), out.rows, out.columns, inputs(out), threads());
   }
-  void gather_rows(Activations x, const int32_t* rows, Activations out) final {
-    cpu::gather_rows<Input>(x, rows, out);
+  void gather_samples(const StepBatch& batch, Activations x, Activations out) final {
+    gather_rows<Input>(x, batch.sample_rows, out);
   }
 
  protected:
