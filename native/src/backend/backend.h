@@ -152,6 +152,9 @@ class Context {
  public:
   virtual ~Context() = default;
 
+  // Sets up what run() needs for the batches that are likely, with the same `forward`, which for this
+  // computes on sequences that do not exist and changes no pool. Not needed for run().
+  virtual void prepare(const std::function<void(const StepBatch&)>& forward) { (void)forward; }
   // Computes `forward`, which calls the operators below, for `batch`; they are called within run() alone,
   // sample() and read_row() after it. A backend that prepares its device for a batch, pads it, or replays
   // what it recorded earlier does so here: `forward` may get another StepBatch, or not be called at all, so
@@ -162,6 +165,9 @@ class Context {
     (void)pool;
     forward(batch);
   }
+
+  // Names what comes next on a profiler's time line, up to the next mark; null ends the last one.
+  virtual void mark(const char* name) { (void)name; }
 
   // out[t] = table[token_ids[t]]. The table may be a matrix where the backend embeds from matrices.
   virtual void embed(const StepBatch& batch, const Weight& table, Activations out) = 0;

@@ -109,12 +109,7 @@ void KvCache::swap_out(int64_t id) {
                     " free; raise weir_cache_options.swap_blocks",
                 needed, swap_.free());
   }
-  for (int32_t& block : sequence.blocks) {
-    const int32_t target = swap_.take();
-    pool_->swap_out(block, target);
-    blocks_.release(block);
-    block = target;
-  }
+  move_blocks(sequence, blocks_, swap_, [&](int32_t from, int32_t to) { pool_->swap_out(from, to); });
   sequence.swapped = true;
   add(counters_.swapped_sequences, 1);
   add(counters_.swapped_out, needed);
@@ -132,12 +127,7 @@ void KvCache::swap_in(int64_t id) {
                     std::to_string(blocks_.free()) + " of " + std::to_string(blocks_.capacity()) + " free",
                 needed, blocks_.free());
   }
-  for (int32_t& block : sequence.blocks) {
-    const int32_t target = blocks_.take();
-    pool_->swap_in(block, target);
-    swap_.release(block);
-    block = target;
-  }
+  move_blocks(sequence, swap_, blocks_, [&](int32_t from, int32_t to) { pool_->swap_in(from, to); });
   sequence.swapped = false;
   add(counters_.swapped_sequences, -1);
   add(counters_.swapped_in, needed);
@@ -207,20 +197,28 @@ void KvCache::append(std::span<const Append> appends) {
   }
   clear_marks();
 
+  // The copies first: they fail with the device, and nothing after them can.
   copied_.clear();
   copied_.reserve(appends.size());
   for (const Append& append : appends) {
     Sequence& sequence = slot_of(append.sequence);
-    if (sequence.length() % block_size != 0) {
-      int32_t& last = sequence.blocks.back();
-      if (blocks_.references(last) > 1) {
-        const int32_t own = blocks_.take();
-        pool_->copy_block(last, own);
-        blocks_.release(last);
-        copied_.push_back({static_cast<size_t>(&append - appends.data()), last});
-        last = own;
-      }
+    if (sequence.length() % block_size == 0) continue;
+    int32_t& last = sequence.blocks.back();
+    if (blocks_.references(last) == 1) continue;
+    const int32_t own = blocks_.take();
+    try {
+      pool_->copy_block(last, own);
+    } catch (...) {
+      blocks_.release(own);
+      share_copied_again(appends);
+      throw;
     }
+    blocks_.release(last);
+    copied_.push_back({static_cast<size_t>(&append - appends.data()), last});
+    last = own;
+  }
+  for (const Append& append : appends) {
+    Sequence& sequence = slot_of(append.sequence);
     sequence.tokens.insert(sequence.tokens.end(), append.tokens.begin(), append.tokens.end());
     const int32_t count = blocks_for(sequence.length(), block_size);
     while (static_cast<int32_t>(sequence.blocks.size()) < count) sequence.blocks.push_back(blocks_.take());
@@ -243,14 +241,36 @@ void KvCache::undo_append(std::span<const Append> appends) {
   for (const Append& append : appends) {
     truncate(append.sequence, slot_of(append.sequence).length() - static_cast<int32_t>(append.tokens.size()));
   }
-  // Whoever shared a copied block has been locked out since, so the block still has a user.
+  share_copied_again(appends);
+  publish();
+}
+
+// Whoever shared a copied block has been locked out since, so the block still has a user.
+void KvCache::share_copied_again(std::span<const Append> appends) {
   for (const Copied& copied : copied_) {
     int32_t& last = slot_of(appends[copied.entry].sequence).blocks.back();
     blocks_.release(last);
     blocks_.share(copied.shared);
     last = copied.shared;
   }
-  publish();
+  copied_.clear();
+}
+
+// Moves all blocks of a sequence, or none if `copy` throws.
+template <typename Copy>
+void KvCache::move_blocks(Sequence& sequence, BlockPool& from, BlockPool& to, const Copy& copy) {
+  targets_.clear();
+  try {
+    for (const int32_t block : sequence.blocks) {
+      targets_.push_back(to.take());
+      copy(block, targets_.back());
+    }
+  } catch (...) {
+    for (const int32_t target : targets_) to.release(target);
+    throw;
+  }
+  for (const int32_t block : sequence.blocks) from.release(block);
+  std::copy(targets_.begin(), targets_.end(), sequence.blocks.begin());
 }
 
 void KvCache::statistics(weir_cache_statistics& out) const {

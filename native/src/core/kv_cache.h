@@ -76,6 +76,9 @@ class KvCache {
   Sequence& slot_of(int64_t sequence);
   Sequence& resident(int64_t sequence, const char* operation);
   void release_blocks(Sequence& sequence, int32_t keep);
+  void share_copied_again(std::span<const Append> appends);
+  template <typename Copy>
+  void move_blocks(Sequence& sequence, BlockPool& from, BlockPool& to, const Copy& copy);
   void publish();
 
   std::mutex mutex_;
@@ -94,6 +97,8 @@ class KvCache {
     int32_t shared;
   };
   std::vector<Copied> copied_;
+  // Of the sequence that is being swapped.
+  std::vector<int32_t> targets_;
 
   // Written under the mutex, read by anyone.
   struct Counters {

@@ -42,6 +42,7 @@ Step::Step(Backend& backend, const LlamaModel& model, KvCache& cache, const weir
       workspace_(backend, model.config(), options.max_tokens,
                  std::min(options.max_entries, options.max_tokens)) {
   forward_ = [this](const StepBatch& batch) { model_.forward(*context_, batch, cache_.pool(), workspace_); };
+  context_->prepare(forward_);
   const size_t entries = options.max_entries;
   const size_t top = entries * options.max_top_logprobs;
   arrays_.sequences.resize(entries);

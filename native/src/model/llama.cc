@@ -15,6 +15,9 @@ namespace {
 // Standard deviation of random weights; with it the activations of a deep model neither vanish nor explode.
 constexpr float kRandomDeviation = 0.02f;
 
+// So many layers are one range on a profiler's time line.
+constexpr int32_t kMarkedLayers = 8;
+
 std::vector<float> rotation_table(const ModelConfig& config) {
   const int32_t half = config.head_size / 2;
   std::vector<float> table(int64_t{config.context_length} * config.head_size);
@@ -228,6 +231,10 @@ LlamaModel::LlamaModel(Backend& backend, const std::filesystem::path& directory,
     layer.gate_up = matrix({"mlp.gate_proj.weight", "mlp.up_proj.weight"}, prefix, 2 * intermediate, hidden);
     layer.down = matrix({"mlp.down_proj.weight"}, prefix, hidden, intermediate);
     layers_.push_back(std::move(layer));
+    if (i % kMarkedLayers == 0) {
+      const int32_t last = std::min(i + kMarkedLayers, config_.layers) - 1;
+      layer_marks_.push_back("layers " + std::to_string(i) + " to " + std::to_string(last));
+    }
   }
   final_norm_ = vector("model.norm.weight");
   if (!config_.tied_embeddings) head_ = matrix({"lm_head.weight"}, "", config_.vocabulary_size, hidden);
@@ -258,6 +265,7 @@ void LlamaModel::forward(Context& context, const StepBatch& batch, KvPool& pool,
   context.embed(batch, embedding_ != nullptr ? *embedding_ : *head_, residual);
   context.rms_norm(residual, *layers_.front().input_norm, epsilon, normed);
   for (int32_t i = 0; i < config_.layers; i++) {
+    if (i % kMarkedLayers == 0) context.mark(layer_marks_[i / kMarkedLayers].c_str());
     const Layer& layer = layers_[i];
     context.matmul(*layer.qkv, normed, qkv);
     context.rope_append(batch, i, config_.heads, *rotations_, qkv, pool);
@@ -269,10 +277,12 @@ void LlamaModel::forward(Context& context, const StepBatch& batch, KvPool& pool,
     const Weight& next_norm = i + 1 < config_.layers ? *layers_[i + 1].input_norm : *final_norm_;
     context.add_rms_norm(residual, delta, next_norm, epsilon, normed);
   }
+  context.mark(batch.samples > 0 ? "logits" : nullptr);
   if (batch.samples == 0) return;
   const Activations sampled = workspace.sampled_.first(batch.samples);
   context.gather_samples(batch, normed, sampled);
   context.matmul(*head_, sampled, workspace.logits(batch.samples));
+  context.mark(nullptr);
 }
 
 }  // namespace weir

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "backend/backend.h"
@@ -88,6 +89,7 @@ class LlamaModel {
   std::unique_ptr<Weight> embedding_;  // null: the head is looked at instead
   std::unique_ptr<Weight> rotations_;  // [context_length][head_size / 2][cos, sin]
   std::vector<Layer> layers_;
+  std::vector<std::string> layer_marks_;
   std::unique_ptr<Weight> final_norm_;
   std::unique_ptr<Weight> head_;
 };

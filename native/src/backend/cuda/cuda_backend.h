@@ -1,4 +1,4 @@
-// The CUDA backend. It has no operators yet: it finds devices and says why it cannot be used.
+// The CUDA backend: Llama models in fp16 or bf16 on one NVIDIA GPU of compute capability 8.x or 9.0.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace weir::cuda {
 
-// Always throws, as long as there are no operators: Error WEIR_DEVICE_UNAVAILABLE with the reason.
-[[noreturn]] void probe_cuda(int32_t ordinal);
-[[noreturn]] std::unique_ptr<Backend> open_cuda(const weir_device_options& options);
+// Throws Error WEIR_DEVICE_UNAVAILABLE with the reason.
+void probe_cuda(int32_t ordinal);
+std::unique_ptr<Backend> open_cuda(const weir_device_options& options);
 
 }  // namespace weir::cuda
