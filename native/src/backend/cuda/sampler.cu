@@ -531,7 +531,7 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(SampleArguments arg
                               : static_cast<float*>(arguments.scratch) + r * vocabulary_size;
 
   const Survey raw = survey(Row<kWidth>(logits, vocabulary_size), kStaged ? copy : nullptr);
-  const bool refused = !isfinite(raw.best.logit) || isnan(raw.sum);
+  const bool refused = !std::isfinite(raw.best.logit) || std::isnan(raw.sum);
   const float log_sum = logf(raw.sum);
   __syncthreads();
 
@@ -569,7 +569,7 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(SampleArguments arg
   }
   int32_t token = best.token;
   // Extreme penalties make infinities.
-  if (parameters.temperature > 0 && isfinite(best.logit)) token = draw(row, best, parameters, workspace);
+  if (parameters.temperature > 0 && std::isfinite(best.logit)) token = draw(row, best, parameters, workspace);
   if (threadIdx.x == 0) {
     arguments.tokens[r] = token;
     arguments.logprobs[r] = (logits[token] - raw.best.logit) - log_sum;
