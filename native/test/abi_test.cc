@@ -327,12 +327,18 @@ TEST_CASE("abi: numbers out of range") {
     options.threads = threads;
     REFUSED(WEIR_INVALID_ARGUMENT, weir_device_open(&options, &device, error));
   }
-  for (const int32_t precision : {-1, 4, INT32_MAX}) {
+  for (const int32_t precision :
+       {static_cast<int32_t>(WEIR_PRECISION_FP16), static_cast<int32_t>(WEIR_PRECISION_FP8)}) {
+    auto options = make<weir_device_options>();
+    options.precision = precision;
+    REFUSED(WEIR_UNSUPPORTED, weir_device_open(&options, &device, error));
+  }
+  for (const int32_t precision : {-1, 6, INT32_MAX}) {
     auto options = make<weir_device_options>();
     options.precision = precision;
     REFUSED(WEIR_INVALID_ARGUMENT, weir_device_open(&options, &device, error));
   }
-  for (const int32_t flags : {4, 8, -1}) {
+  for (const int32_t flags : {8, 16, -1}) {
     auto options = make<weir_device_options>();
     options.flags = flags;
     REFUSED(WEIR_INVALID_ARGUMENT, weir_device_open(&options, &device, error));

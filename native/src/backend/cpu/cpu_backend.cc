@@ -59,9 +59,14 @@ weir_precision precision_of(const weir_device_options& options) {
                   "weir_device_options.precision is " + std::to_string(options.precision) +
                       " (bf16 or int8), which needs a processor with AVX-512 BF16 and VNNI, and this one (" +
                       processor_name() + ") has not; use WEIR_PRECISION_FP32");
+    case WEIR_PRECISION_FP16:
+    case WEIR_PRECISION_FP8:
+      throw Error(WEIR_UNSUPPORTED, "weir_device_options.precision is " + std::to_string(options.precision) +
+                                        " (fp16 or fp8), in which the CPU does not compute; use "
+                                        "WEIR_PRECISION_DEFAULT");
     default:
       throw invalid_argument("weir_device_options.precision is " + std::to_string(options.precision) +
-                             ", must be in 0.." + std::to_string(WEIR_PRECISION_INT8));
+                             ", must be in 0.." + std::to_string(WEIR_PRECISION_FP8));
   }
 }
 
@@ -215,10 +220,11 @@ std::unique_ptr<Backend> open_cpu(const weir_device_options& options) {
     throw invalid_argument("weir_device_options.threads is " + std::to_string(options.threads) +
                            ", must be in 0.." + std::to_string(kMaxThreads));
   }
-  constexpr int32_t kFlags = WEIR_DEVICE_PIN_THREADS | WEIR_DEVICE_DETERMINISTIC;
+  // Without graphs is how the CPU computes anyway.
+  constexpr int32_t kFlags = WEIR_DEVICE_PIN_THREADS | WEIR_DEVICE_DETERMINISTIC | WEIR_DEVICE_NO_GRAPHS;
   if ((options.flags & ~kFlags) != 0) {
     throw invalid_argument("weir_device_options.flags is " + std::to_string(options.flags) +
-                           ", which has bits beyond WEIR_DEVICE_PIN_THREADS and WEIR_DEVICE_DETERMINISTIC");
+                           ", which has bits beyond those of weir_device_options.flags");
   }
   return std::make_unique<CpuBackend>(options);
 }

@@ -177,12 +177,10 @@ final class BenchCommand implements Callable<Integer> {
     checkArguments();
     SplittableRandom random = new SplittableRandom(seed);
     DeviceInfo device = engineArguments.describeDevice();
-    ModelInfo shape =
-        Model.inspect(model, engineArguments.weights().modelOptions())
-            .inPrecision(device.precision());
+    ModelInfo shape = Model.inspect(model, engineArguments.weights().modelOptions());
     Source source = source(random);
-    long longest =
-        Math.min(shape.contextLength(), engineArguments.cache().tokens(shape.kvBytesPerToken()));
+    EngineOptions planned = options("fcfs").build();
+    long longest = Math.min(shape.contextLength(), Engine.planMemory(planned).kvTokens());
     Calibration calibration = calibrate(fitting(source.arrivals(), longest), shape, random.split());
     IterationCost iterationCost =
         cost == null ? calibration.fit().cost() : new IterationCost(cost[0], cost[1]);
@@ -190,7 +188,7 @@ final class BenchCommand implements Callable<Integer> {
         new KvCapacity(
             calibration.result().kvBlocks(),
             calibration.result().blockSize(),
-            engineArguments.cache().swapBlocks());
+            engineArguments.swapBlocks());
     long limit = Math.min(shape.contextLength(), memory.tokens());
     ArrivalList fitting = fitting(source.arrivals(), limit);
     int overlong = source.arrivals().arrivals().size() - fitting.arrivals().size();

@@ -1,5 +1,6 @@
 package dev.weir.cli;
 
+import dev.weir.engine.EngineOptions;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -9,6 +10,14 @@ final class CacheArguments {
   @ArgGroup(exclusive = true)
   private Capacity capacity = new Capacity();
 
+  @Option(
+      names = "--reserve-memory",
+      paramLabel = "BYTES",
+      converter = ByteCount.class,
+      defaultValue = "1GiB",
+      description = "What --kv-rest leaves free on the device (default: ${DEFAULT-VALUE}).")
+  private long reserve;
+
   @Mixin private BlockArguments blocks;
 
   private static final class Capacity {
@@ -16,7 +25,8 @@ final class CacheArguments {
         names = "--kv-blocks",
         paramLabel = "N",
         description =
-            "Size of the KV pool in blocks (default: chosen from the memory that is free).")
+            "Size of the KV pool in blocks (default: on cuda as --kv-rest; on the CPU 64 full"
+                + " contexts, at most 4 GiB).")
     private Long blocks;
 
     @Option(
@@ -25,6 +35,13 @@ final class CacheArguments {
         converter = ByteCount.class,
         description = "Size of the KV pool in bytes, for example 512M or 2GiB.")
     private Long bytes;
+
+    @Option(
+        names = "--kv-rest",
+        description =
+            "Give the KV pool all memory that weights, workspace and graphs leave on the device,"
+                + " less --reserve-memory.")
+    private boolean rest;
   }
 
   /** Refuses sizes that no model and no device can have. */
@@ -38,33 +55,15 @@ final class CacheArguments {
     }
   }
 
-  /**
-   * Tokens that a pool of the given size holds.
-   *
-   * @param bytesPerToken KV memory of a token
-   * @return the largest number there is if no size was given
-   */
-  long tokens(long bytesPerToken) {
+  void applyTo(EngineOptions.Builder builder) {
+    builder.blockSize(blocks.size()).swapBlocks(blocks.swapBlocks()).reserveMemory(reserve);
     if (capacity.blocks != null) {
-      return capacity.blocks * blocks.size();
+      builder.kvBlocks(capacity.blocks);
+    } else if (capacity.bytes != null) {
+      builder.kvBytes(capacity.bytes);
+    } else if (capacity.rest) {
+      builder.kvRest();
     }
-    return capacity.bytes == null
-        ? Long.MAX_VALUE
-        : capacity.bytes / (bytesPerToken * blocks.size()) * blocks.size();
-  }
-
-  /** Null if not given. */
-  Long blocks() {
-    return capacity.blocks;
-  }
-
-  /** Null if not given. */
-  Long bytes() {
-    return capacity.bytes;
-  }
-
-  int blockSize() {
-    return blocks.size();
   }
 
   long swapBlocks() {

@@ -17,7 +17,6 @@ import dev.weir.engine.tokenizer.Tokenizer;
 import dev.weir.engine.tokenizer.Tokenizers;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
-import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelOptions;
 import dev.weir.scheduling.IterationCost;
@@ -79,7 +78,7 @@ final class DemoCommand implements Callable<Integer> {
       description = "Folder of the model (default: ${DEFAULT-VALUE}).")
   private Path model;
 
-  @Mixin private ProcessorArguments processor;
+  @Mixin private DeviceArguments deviceArguments;
 
   @Option(
       names = "--kv-blocks",
@@ -133,7 +132,7 @@ final class DemoCommand implements Callable<Integer> {
   @Override
   public Integer call() throws CliException {
     OptionCheck check = new OptionCheck(spec.commandLine());
-    processor.check(check);
+    deviceArguments.check(check);
     check.within("--kv-blocks", kvBlocks, 1, Long.MAX_VALUE / BLOCK_SIZE);
     check.positive("--load", load);
     check.notNegative("--temperature", temperature);
@@ -147,7 +146,7 @@ final class DemoCommand implements Callable<Integer> {
     List<String> prompts = prompts();
     checkLengths(check, prompts);
     DeviceInfo device;
-    try (Device opened = Device.open(processor.device(DeviceKind.CPU))) {
+    try (Device opened = Device.open(deviceArguments.options())) {
       device = opened.info();
     }
 
@@ -288,7 +287,7 @@ final class DemoCommand implements Callable<Integer> {
   private EngineOptions.Builder options(String scheduler) {
     EngineOptions.Builder builder =
         EngineOptions.builder(model).blockSize(BLOCK_SIZE).scheduler(scheduler);
-    processor.applyTo(builder);
+    deviceArguments.applyTo(builder);
     return builder;
   }
 

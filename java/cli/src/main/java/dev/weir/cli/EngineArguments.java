@@ -3,26 +3,17 @@ package dev.weir.cli;
 import dev.weir.engine.EngineOptions;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
-import dev.weir.runtime.DeviceKind;
+import dev.weir.runtime.DeviceOptions;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.Preemption;
 import java.nio.file.Path;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
 
 /**
  * Options of every command that starts an engine, apart from the model and the scheduler's name.
  */
 final class EngineArguments {
-  @Option(
-      names = "--device",
-      paramLabel = "DEVICE",
-      converter = DeviceName.class,
-      defaultValue = "cpu",
-      description = "cpu, cpu-reference (plain loops, slow) or cuda (default: ${DEFAULT-VALUE}).")
-  private DeviceKind device;
-
-  @Mixin private ProcessorArguments processor;
+  @Mixin private DeviceArguments device;
   @Mixin private WeightsArguments weights;
   @Mixin private CacheArguments cache;
 
@@ -31,7 +22,7 @@ final class EngineArguments {
 
   /** Refuses values that are wrong for every model, device and scheduler. */
   void check(OptionCheck check) {
-    processor.check(check);
+    device.check(check);
     check.atLeast("--layers", weights.layerLimit(), 0);
     cache.check(check);
     batch.check(check);
@@ -40,13 +31,17 @@ final class EngineArguments {
 
   /** Opens the device for a moment. */
   DeviceInfo describeDevice() {
-    try (Device opened = Device.open(processor.device(device))) {
+    try (Device opened = Device.open(device.options())) {
       return opened.info();
     }
   }
 
-  CacheArguments cache() {
-    return cache;
+  DeviceOptions device() {
+    return device.options();
+  }
+
+  long swapBlocks() {
+    return cache.swapBlocks();
   }
 
   WeightsArguments weights() {
@@ -64,21 +59,14 @@ final class EngineArguments {
   EngineOptions.Builder builder(Path model) {
     EngineOptions.Builder builder =
         EngineOptions.builder(model)
-            .device(device)
-            .blockSize(cache.blockSize())
-            .swapBlocks(cache.swapBlocks())
             .preemption(preemption())
             .maxSequences(limits().maxSequences())
             .maxBatchTokens(limits().maxTokens())
             .layerLimit(weights.layerLimit());
-    processor.applyTo(builder);
+    device.applyTo(builder);
+    cache.applyTo(builder);
     if (weights.randomWeights()) {
       builder.randomWeights(0);
-    }
-    if (cache.blocks() != null) {
-      builder.kvBlocks(cache.blocks());
-    } else if (cache.bytes() != null) {
-      builder.kvBytes(cache.bytes());
     }
     return builder;
   }

@@ -1,17 +1,21 @@
 package dev.weir.cli;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import dev.weir.cli.report.Format;
+import dev.weir.engine.Engine;
+import dev.weir.engine.EngineOptions;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
 import dev.weir.runtime.DeviceKind;
+import dev.weir.runtime.DeviceMemoryException;
 import dev.weir.runtime.DeviceOptions;
 import dev.weir.runtime.DeviceUnavailableException;
+import dev.weir.runtime.MemoryPlan;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelInfo;
 import dev.weir.runtime.Precision;
 import dev.weir.runtime.UnsupportedException;
 import dev.weir.runtime.WeirLibrary;
-import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.Schedulers;
 import java.io.PrintWriter;
@@ -37,14 +41,16 @@ import picocli.CommandLine.Spec;
     description = {
       "",
       "Shows version, native library, devices and schedulers; for a model also its shape, what it"
-          + " takes of the CPU's memory, and how many requests a KV pool holds.",
+          + " would take of the device's memory, line by line, and how many requests the KV pool"
+          + " holds. Nothing is loaded for that.",
       ""
     },
     footer = {
       "",
       "Examples:",
       "  weir info",
-      "  weir info --model models/llama-2-7b --random-weights --kv-bytes 40GiB --tokens 2048"
+      "  weir info --model models/llama-2-7b --random-weights --kv-bytes 40GiB --context 2048",
+      "  weir info --model DIR --device cuda --kv-precision fp8"
     })
 final class InfoCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
@@ -55,36 +61,31 @@ final class InfoCommand implements Callable<Integer> {
       description = "Folder with config.json and *.safetensors.")
   private Path model;
 
-  @Mixin private WeightsArguments weights;
-  @Mixin private PrecisionArguments precision;
-  @Mixin private CacheArguments cache;
+  @Mixin private EngineArguments engineArguments;
 
   @Option(
-      names = "--tokens",
+      names = "--context",
       paramLabel = "N",
       description =
-          "Tokens of a request, prompt and output, for the number of requests that the KV"
-              + " pool holds (default: the model's context).")
-  private Integer tokens;
+          "Tokens of a request, prompt and output, for the largest batch that the KV pool holds"
+              + " (default: the model's context).")
+  private Integer context;
 
   @Option(names = "--json", description = "Print one JSON object.")
   private boolean json;
 
   @Override
   public Integer call() {
-    OptionCheck check = new OptionCheck(spec.commandLine());
-    check.atLeast("--layers", weights.layerLimit(), 0);
-    cache.check(check);
-    List<DeviceEntry> devices = devices();
+    engineArguments.check(new OptionCheck(spec.commandLine()));
     Info info =
         new Info(
             VersionProvider.version(),
             Runtime.version().toString(),
             new Library(
                 WeirLibrary.version(), WeirLibrary.abiVersion(), WeirLibrary.path().toString()),
-            devices,
+            devices(),
             Schedulers.all().stream().map(InfoCommand::describe).toList(),
-            model == null ? null : describeModel(precisionOf(devices)));
+            model == null ? null : describeModel());
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       out.println(Json.line(info));
@@ -97,87 +98,72 @@ final class InfoCommand implements Callable<Integer> {
   private List<DeviceEntry> devices() {
     List<DeviceEntry> devices = new ArrayList<>();
     for (DeviceKind kind : DeviceKind.values()) {
-      DeviceOptions options = DeviceOptions.of(kind);
-      if (kind == DeviceKind.CPU) {
-        options = options.withPrecision(precision.precision());
+      DeviceEntry first = open(kind, 0);
+      devices.add(first);
+      for (int ordinal = 1; kind == DeviceKind.CUDA && devices.getLast().available(); ordinal++) {
+        devices.add(open(kind, ordinal));
       }
-      try (Device device = Device.open(options)) {
-        devices.add(new DeviceEntry(DeviceName.of(kind), true, null, device.info()));
-      } catch (DeviceUnavailableException | UnsupportedException e) {
-        devices.add(new DeviceEntry(DeviceName.of(kind), false, e.getMessage(), null));
+      if (!devices.getLast().available() && devices.getLast() != first) {
+        devices.removeLast();
       }
     }
     return devices;
   }
 
-  /** Of the CPU. One that this processor lacks can still be planned for. */
-  private Precision precisionOf(List<DeviceEntry> devices) {
-    return precision.precision() != Precision.DEFAULT
-        ? precision.precision()
-        : devices.stream()
-            .filter(DeviceEntry::available)
-            .map(DeviceEntry::info)
-            .filter(info -> info.kind() == DeviceKind.CPU)
-            .findFirst()
-            .orElseThrow()
-            .precision();
+  /** As the options say, if it is the device that they are about. */
+  private DeviceEntry open(DeviceKind kind, int ordinal) {
+    DeviceOptions asked = engineArguments.device();
+    DeviceOptions options =
+        asked.kind() == kind ? asked.withOrdinal(ordinal) : DeviceOptions.of(kind);
+    try (Device device = Device.open(options.withOrdinal(ordinal))) {
+      return new DeviceEntry(DeviceName.of(device.info()), true, null, device.info());
+    } catch (DeviceUnavailableException | UnsupportedException e) {
+      return new DeviceEntry(DeviceName.of(kind), false, e.getMessage(), null);
+    }
   }
 
   private static SchedulerEntry describe(SchedulerFactory factory) {
     return new SchedulerEntry(factory.name(), factory.description());
   }
 
-  private ModelEntry describeModel(Precision precision) {
-    ModelInfo shape = Model.inspect(model, weights.modelOptions()).inPrecision(precision);
-    int length = tokens == null ? shape.contextLength() : tokens;
+  private ModelEntry describeModel() {
+    ModelInfo shape = Model.inspect(model, engineArguments.weights().modelOptions());
+    int length = context == null ? shape.contextLength() : context;
     if (length < 1 || length > shape.contextLength()) {
       throw new ParameterException(
           spec.commandLine(),
-          "--tokens is " + length + ", must be in 1.." + shape.contextLength() + " (the context)");
+          "--context is "
+              + length
+              + ", must be in 1.."
+              + shape.contextLength()
+              + " (the model's context)");
     }
-    long blockBytes = shape.kvBytesPerToken() * cache.blockSize();
-    Long blocks = cache.bytes() == null ? cache.blocks() : Long.valueOf(cache.bytes() / blockBytes);
-    Pool pool = null;
-    if (blocks != null) {
-      if (blocks < 1) {
-        throw new ParameterException(
-            spec.commandLine(),
-            "--kv-bytes is "
-                + cache.bytes()
-                + ", must be at least "
-                + blockBytes
-                + ", the size of a block of "
-                + cache.blockSize()
-                + " tokens");
-      }
-      if (blocks > Long.MAX_VALUE / blockBytes) {
-        throw new ParameterException(
-            spec.commandLine(),
-            "--kv-blocks is "
-                + blocks
-                + ", must be at most "
-                + Long.MAX_VALUE / blockBytes
-                + ": a block takes "
-                + blockBytes
-                + " bytes");
-      }
-      KvCapacity memory = new KvCapacity(blocks, cache.blockSize(), cache.swapBlocks());
-      pool =
-          new Pool(
-              blocks,
-              cache.blockSize(),
-              blocks * blockBytes,
-              memory.tokens(),
-              length,
-              blocks / memory.blocksFor(length));
+    EngineOptions options = engineArguments.builder(model).maxTopLogProbabilities(0).build();
+    DeviceInfo device = engineArguments.describeDevice();
+    MemoryPlan plan = Engine.planMemory(options);
+    String complaint = null;
+    try {
+      Engine.checkFits(options, plan);
+    } catch (DeviceMemoryException e) {
+      complaint = OptionCheck.namingOptions(e.getMessage());
     }
     return new ModelEntry(
         model.toString(),
         shape,
-        weights.randomWeights(),
-        precision,
-        WeightMemory.bytes(shape, precision),
-        pool);
+        options.randomWeights(),
+        DeviceName.of(device),
+        device.precision(),
+        options.kvPrecision(),
+        new Memory(
+            plan,
+            plan.otherUsers(),
+            options.maxSequences(),
+            options.maxBatchTokens(),
+            plan.kvTokens(),
+            length,
+            plan.largestBatch(length),
+            complaint == null,
+            complaint));
   }
 
   private static void print(PrintWriter out, Info info) {
@@ -204,14 +190,7 @@ final class InfoCommand implements Callable<Integer> {
   }
 
   private static String describe(DeviceInfo device) {
-    return device.name()
-        + ", "
-        + PrecisionName.of(device.precision())
-        + ", "
-        + device.threads()
-        + (device.threads() == 1 ? " thread" : " threads")
-        + ", matrices by "
-        + device.matmul()
+    return DeviceText.describe(device)
         + ", "
         + Format.bytes(device.memoryAvailable())
         + " of "
@@ -222,15 +201,10 @@ final class InfoCommand implements Callable<Integer> {
   private static void print(PrintWriter out, ModelEntry entry) {
     ModelInfo shape = entry.shape();
     out.println("model         " + entry.folder());
-    line(out, "precision", PrecisionName.of(entry.precision()) + " (--precision)");
     line(out, "parameters", Format.count(shape.parameters()));
-    line(
-        out,
-        "weights",
-        (entry.randomWeights() ? "" : Format.bytes(shape.weightBytes()) + " in the files, ")
-            + "about "
-            + Format.bytes(entry.weightMemoryBytes())
-            + " in memory");
+    if (!entry.randomWeights()) {
+      line(out, "files", Format.bytes(shape.weightBytes()) + " of weights");
+    }
     line(out, "layers", Format.count(shape.layers()));
     line(
         out,
@@ -247,27 +221,65 @@ final class InfoCommand implements Callable<Integer> {
         "vocabulary",
         Format.count(shape.vocabularySize()) + (shape.tiedEmbeddings() ? ", tied" : ""));
     line(out, "context", Format.count(shape.contextLength()) + " tokens");
-    line(out, "KV a token", Format.bytes(shape.kvBytesPerToken()));
-    Pool pool = entry.kvPool();
-    if (pool != null) {
-      line(
-          out,
-          "KV pool",
-          Format.count(pool.blocks())
-              + " blocks of "
-              + pool.blockSize()
-              + " tokens = "
-              + Format.count(pool.tokens())
-              + " tokens, "
-              + Format.bytes(pool.bytes()));
-      line(
-          out,
-          "concurrency",
-          "at most "
-              + Format.count(pool.requests())
-              + " requests of "
-              + Format.count(pool.tokensPerRequest())
-              + " tokens");
+    out.println();
+    print(out, entry, entry.memory());
+  }
+
+  private static void print(PrintWriter out, ModelEntry entry, Memory memory) {
+    MemoryPlan plan = memory.plan();
+    out.println("memory of " + entry.device());
+    line(
+        out,
+        "precision",
+        PrecisionName.of(entry.precision())
+            + " (--precision), KV "
+            + (entry.kvPrecision() == Precision.DEFAULT
+                ? "as the model computes"
+                : PrecisionName.of(entry.kvPrecision()))
+            + " (--kv-precision)");
+    line(out, "total", Format.bytes(plan.deviceTotal()));
+    line(out, "other users", Format.bytes(memory.otherUsers()));
+    line(out, "weights", Format.bytes(plan.weights()));
+    line(
+        out,
+        "workspace",
+        Format.bytes(plan.workspace())
+            + " for at most "
+            + Format.count(memory.maxSequences())
+            + " sequences and "
+            + Format.count(memory.maxBatchTokens())
+            + " tokens in an iteration (--max-sequences, --max-batch-tokens)");
+    line(out, "graphs", Format.bytes(plan.graphs()));
+    if (plan.swapBytes() > 0) {
+      line(out, "swap", Format.bytes(plan.swapBytes()) + " on the host (--swap-blocks)");
+    }
+    line(
+        out,
+        "KV pool",
+        Format.bytes(plan.kvBytes())
+            + " of "
+            + Format.bytes(plan.kvAvailable())
+            + " that are left (--kv-blocks, --kv-bytes, --kv-rest)");
+    line(
+        out,
+        "blocks",
+        Format.count(plan.kvBlocks())
+            + " of "
+            + plan.blockSize()
+            + " tokens, "
+            + Format.bytes(plan.kvBlockBytes())
+            + " each");
+    line(out, "tokens", Format.count(memory.kvTokens()));
+    line(
+        out,
+        "batch",
+        "at most "
+            + Format.count(memory.largestBatch())
+            + " requests of "
+            + Format.count(memory.context())
+            + " tokens (--context)");
+    if (!memory.fits()) {
+      line(out, "DOES NOT FIT", memory.complaint());
     }
   }
 
@@ -290,16 +302,31 @@ final class InfoCommand implements Callable<Integer> {
   record SchedulerEntry(String name, String description) {}
 
   /**
-   * @param precision what shape.kvBytesPerToken, weightMemoryBytes and kvPool are for
+   * @param precision what the device computes in
+   * @param kvPrecision as it was asked for
+   * @param memory what an engine would take
    */
   record ModelEntry(
       String folder,
       ModelInfo shape,
       boolean randomWeights,
+      String device,
       Precision precision,
-      long weightMemoryBytes,
-      Pool kvPool) {}
+      Precision kvPrecision,
+      Memory memory) {}
 
-  record Pool(
-      long blocks, int blockSize, long bytes, long tokens, int tokensPerRequest, long requests) {}
+  /**
+   * @param context tokens of each request of {@code largestBatch}
+   * @param complaint why it does not fit; null if it does
+   */
+  record Memory(
+      @JsonUnwrapped MemoryPlan plan,
+      long otherUsers,
+      int maxSequences,
+      int maxBatchTokens,
+      long kvTokens,
+      int context,
+      long largestBatch,
+      boolean fits,
+      String complaint) {}
 }

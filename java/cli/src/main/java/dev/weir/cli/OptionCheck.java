@@ -24,8 +24,21 @@ record OptionCheck(CommandLine command) {
   private static final Pattern SETTING =
       Pattern.compile(
           "\\b(maxTokens|topK|topP|repetitionPenalty|topLogProbabilities|kvBlocks|kvBytes"
-              + "|blockSize|swapBlocks|maxSequences|maxBatchTokens|layerLimit)\\b");
-  private static final Pattern DEVICE_OPTION = Pattern.compile("\\bweir_device_options\\.(\\w+)");
+              + "|kvRest|kvPrecision|reserveMemory|blockSize|swapBlocks|maxSequences|maxBatchTokens"
+              + "|layerLimit)\\b");
+  private static final Pattern NATIVE_OPTION =
+      Pattern.compile("\\bweir_(device|cache|step|model)_options\\.(\\w+)");
+
+  /** Those whose option is not simply the same word with hyphens. */
+  private static final Map<String, String> NATIVE_NAMES =
+      Map.of(
+          "cache.blocks", "--kv-blocks",
+          "cache.bytes", "--kv-bytes",
+          "step.max_entries", "--max-sequences",
+          "step.max_tokens", "--max-batch-tokens",
+          "step.max_top_logprobs", "--logprobs",
+          "model.layer_limit", "--layers");
+
   private static final Pattern PRECISION = Pattern.compile("\\bWEIR_PRECISION_(\\w+)");
   private static final Pattern UPPER = Pattern.compile("[A-Z]");
 
@@ -35,7 +48,7 @@ record OptionCheck(CommandLine command) {
    */
   static String namingOptions(String message) {
     String named = SETTING.matcher(message).replaceAll(found -> option(found.group()));
-    named = DEVICE_OPTION.matcher(named).replaceAll("--$1");
+    named = NATIVE_OPTION.matcher(named).replaceAll(OptionCheck::optionOfNative);
     return PRECISION.matcher(named).replaceAll(found -> found.group(1).toLowerCase(Locale.ROOT));
   }
 
@@ -44,6 +57,11 @@ record OptionCheck(CommandLine command) {
     return other != null
         ? other
         : "--" + UPPER.matcher(setting).replaceAll(OptionCheck::hyphenated);
+  }
+
+  private static String optionOfNative(MatchResult field) {
+    String other = NATIVE_NAMES.get(field.group(1) + "." + field.group(2));
+    return other != null ? other : "--" + field.group(2).replace('_', '-');
   }
 
   private static String hyphenated(MatchResult upper) {

@@ -3,7 +3,7 @@ package dev.weir.cli;
 import dev.weir.runtime.Precision;
 import picocli.CommandLine.Option;
 
-/** The option that says which numbers the CPU computes with. */
+/** Options that say which numbers a device computes with. */
 final class PrecisionArguments {
   @Option(
       names = "--precision",
@@ -11,11 +11,26 @@ final class PrecisionArguments {
       converter = PrecisionName.class,
       defaultValue = "default",
       description =
-          "Numbers that the CPU computes with: fp32, bf16, int8, or default, which is bf16 where"
-              + " the processor has AVX-512 BF16 and fp32 elsewhere (default: ${DEFAULT-VALUE}).")
+          "Numbers to compute with. cpu: fp32, bf16, int8, or default, which is bf16 where the"
+              + " processor has AVX-512 BF16 and fp32 elsewhere. cuda: fp16 (the default there) or"
+              + " bf16 (default: ${DEFAULT-VALUE}).")
   private Precision precision;
+
+  @Option(
+      names = "--kv-precision",
+      paramLabel = "NAME",
+      converter = PrecisionName.class,
+      defaultValue = "default",
+      description =
+          "Numbers that keys and values are kept in: default, as the model computes; on cuda also"
+              + " fp16, bf16, int8 or fp8 (default: ${DEFAULT-VALUE}).")
+  private Precision kvPrecision;
 
   Precision precision() {
     return precision;
+  }
+
+  Precision kvPrecision() {
+    return kvPrecision;
   }
 }

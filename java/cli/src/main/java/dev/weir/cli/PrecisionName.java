@@ -19,6 +19,6 @@ final class PrecisionName implements ITypeConverter<Precision> {
       }
     }
     throw new TypeConversionException(
-        "'" + text + "' is no precision; there are default, fp32, bf16 and int8");
+        "'" + text + "' is no precision; there are default, fp32, bf16, int8, fp16 and fp8");
   }
 }

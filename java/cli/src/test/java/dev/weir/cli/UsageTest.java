@@ -42,8 +42,10 @@ class UsageTest {
         wrong("--threads is -1", "generate", "--model", model, "--threads", "-1", "Hello"),
         wrong("--block-size is 4096", "generate", "-m", model, "--block-size", "4096", "Hello"),
         wrong("'gpu' is no device", "generate", "--model", model, "--device", "gpu", "Hello"),
-        wrong("'fp16' is no precision", "generate", "-m", model, "--precision", "fp16", "Hello"),
-        wrong("'fp16' is no precision", "info", "--precision", "fp16"),
+        wrong("'cpu:1' is no device", "generate", "--model", model, "--device", "cpu:1", "Hello"),
+        wrong("'cuda:x' is no device", "info", "--device", "cuda:x"),
+        wrong("'fp4' is no precision", "generate", "-m", model, "--precision", "fp4", "Hello"),
+        wrong("'fp4' is no precision", "info", "--kv-precision", "fp4"),
         wrong("--threads is -1", "demo", "--model", model, "--threads", "-1"),
         wrong("--logprobs needs --json", "generate", "--model", model, "--logprobs", "3", "Hello"),
         wrong("'x' is not an int", "generate", "--model", model, "--ids", "1,x"),
@@ -58,6 +60,7 @@ class UsageTest {
             "--kv-bytes",
             "1M",
             "Hello"),
+        wrong("mutually exclusive", "info", "--kv-rest", "--kv-bytes", "1M"),
         wrong("is no number of bytes", "info", "--kv-bytes", "1Q"),
         wrong(
             "no scheduler is named 'lifo'",
@@ -153,13 +156,19 @@ class UsageTest {
             "--kv-blocks",
             "9000000000000000000"),
         wrong(
-            "--kv-blocks is 500000000000000000, must be at most",
+            "--kv-blocks is 500000000000000000, must be in 0..2147483647",
             "info",
             "-m",
             model,
             "--kv-blocks",
             "500000000000000000"),
-        wrong("--kv-bytes is 100, must be at least", "info", "-m", model, "--kv-bytes", "100"),
+        wrong(
+            "--kv-bytes is 100, and one block of 16 tokens takes",
+            "info",
+            "-m",
+            model,
+            "--kv-bytes",
+            "100"),
         wrong("no scheduler is named 'lifo'", "simulate", "--scheduler", "lifo"),
         wrong("--batches and --out", "simulate", "--batches", "x.csv"),
         wrong(
@@ -210,7 +219,7 @@ class UsageTest {
             "plan",
             "--prompt-tokens",
             "fixed:5000"),
-        wrong("--tokens is 513", "info", "--model", model, "--tokens", "513"));
+        wrong("--context is 513", "info", "--model", model, "--context", "513"));
   }
 
   private static Arguments wrong(String message, String... args) {

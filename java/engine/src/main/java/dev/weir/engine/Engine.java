@@ -7,17 +7,16 @@ import dev.weir.engine.tokenizer.TokenizerException;
 import dev.weir.engine.tokenizer.Tokenizers;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
+import dev.weir.runtime.DeviceMemoryException;
 import dev.weir.runtime.InvalidArgumentException;
 import dev.weir.runtime.KvCache;
-import dev.weir.runtime.KvCacheOptions;
 import dev.weir.runtime.KvCacheStatistics;
 import dev.weir.runtime.LoadProgress;
+import dev.weir.runtime.MemoryPlan;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelInfo;
-import dev.weir.runtime.ModelOptions;
 import dev.weir.runtime.Sampling;
 import dev.weir.runtime.Step;
-import dev.weir.runtime.StepOptions;
 import dev.weir.runtime.WeirException;
 import dev.weir.scheduling.BatchLimits;
 import dev.weir.scheduling.IterationPlan;
@@ -63,9 +62,6 @@ public final class Engine implements AutoCloseable {
    * Longer deadlines, in nanoseconds (73 years), are none; keeps sums of times from overflowing.
    */
   private static final long LONGEST_DEADLINE_NANOS = Long.MAX_VALUE / 4;
-
-  /** Sequences with full contexts for which the KV pool has room by default. */
-  private static final int DEFAULT_CONTEXTS = 64;
 
   private static final Executor DELIVERY =
       task -> Thread.ofVirtual().name("weir-delivery").start(task);
@@ -150,22 +146,13 @@ public final class Engine implements AutoCloseable {
       tokenizer.ifPresent(opened::push);
       Device device = Device.open(options.deviceOptions());
       opened.push(device);
-      Model model =
-          Model.load(
-              device,
-              options.model(),
-              new ModelOptions(options.randomWeights(), options.weightSeed(), options.layerLimit()),
-              progress);
+      MemoryPlan plan = EngineMemory.plan(options, device);
+      EngineMemory.checkFits(options, plan);
+      Model model = Model.load(device, options.model(), options.modelOptions(), progress);
       opened.push(model);
-      KvCache cache = KvCache.create(model, cacheOptions(options, model));
+      KvCache cache = KvCache.create(model, EngineMemory.cache(options, plan));
       opened.push(cache);
-      Step step =
-          Step.create(
-              cache,
-              new StepOptions(
-                  options.maxSequences(),
-                  options.maxBatchTokens(),
-                  options.maxTopLogProbabilities()));
+      Step step = Step.create(cache, options.stepOptions());
       opened.push(step);
       Engine engine = new Engine(options, tokenizer, model, cache, step, () -> closeAll(opened));
       engine.thread.start();
@@ -178,19 +165,27 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  private static KvCacheOptions cacheOptions(EngineOptions options, Model model) {
-    KvCacheOptions size;
-    if (options.kvBlocks().isPresent()) {
-      size = KvCacheOptions.ofBlocks(options.kvBlocks().getAsLong());
-    } else if (options.kvBytes().isPresent()) {
-      size = KvCacheOptions.ofBytes(options.kvBytes().getAsLong());
-    } else {
-      double wanted =
-          (double) DEFAULT_CONTEXTS * model.info().kvBytesPerToken() * model.info().contextLength();
-      long affordable = model.device().info().memoryAvailable() / 4;
-      size = KvCacheOptions.ofBytes((long) Math.min(wanted, affordable));
+  /**
+   * What an engine with these options would take of its device, without taking it. The plan may be
+   * larger than the device, see {@link #checkFits}.
+   *
+   * @throws WeirException if the device does not compute as asked for, or the model cannot be read
+   * @throws IllegalArgumentException if an option is wrong for this model or device
+   */
+  public static MemoryPlan planMemory(EngineOptions options) {
+    try (Device device = Device.open(options.deviceOptions())) {
+      return EngineMemory.plan(options, device);
     }
-    return size.withBlockSize(options.blockSize()).withSwapBlocks(options.swapBlocks());
+  }
+
+  /**
+   * What {@link #start} checks before it loads anything.
+   *
+   * @throws DeviceMemoryException if the plan does not fit into the device; the message has the
+   *     whole budget and names the settings to turn
+   */
+  public static void checkFits(EngineOptions options, MemoryPlan plan) {
+    EngineMemory.checkFits(options, plan);
   }
 
   private static void closeAll(ArrayDeque<AutoCloseable> opened) {

@@ -2,7 +2,10 @@ package dev.weir.engine;
 
 import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.DeviceOptions;
+import dev.weir.runtime.KvCacheOptions;
+import dev.weir.runtime.ModelOptions;
 import dev.weir.runtime.Precision;
+import dev.weir.runtime.StepOptions;
 import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.Schedulers;
@@ -22,8 +25,12 @@ public final class EngineOptions {
   private final Precision precision;
   private final boolean pinThreads;
   private final boolean deterministic;
+  private final boolean graphs;
+  private final Precision kvPrecision;
   private final OptionalLong kvBlocks;
   private final OptionalLong kvBytes;
+  private final boolean kvRest;
+  private final long reserveMemory;
   private final int blockSize;
   private final long swapBlocks;
   private final String scheduler;
@@ -47,8 +54,12 @@ public final class EngineOptions {
     precision = builder.precision;
     pinThreads = builder.pinThreads;
     deterministic = builder.deterministic;
+    graphs = builder.graphs;
+    kvPrecision = builder.kvPrecision;
     kvBlocks = builder.kvBlocks;
     kvBytes = builder.kvBytes;
+    kvRest = builder.kvRest;
+    reserveMemory = builder.reserveMemory;
     blockSize = builder.blockSize;
     swapBlocks = builder.swapBlocks;
     scheduler = builder.scheduler;
@@ -100,8 +111,25 @@ public final class EngineOptions {
     return deterministic;
   }
 
+  public boolean graphs() {
+    return graphs;
+  }
+
+  public Precision kvPrecision() {
+    return kvPrecision;
+  }
+
   DeviceOptions deviceOptions() {
-    return new DeviceOptions(device, deviceOrdinal, threads, precision, pinThreads, deterministic);
+    return new DeviceOptions(
+        device, deviceOrdinal, threads, precision, pinThreads, deterministic, graphs);
+  }
+
+  ModelOptions modelOptions() {
+    return new ModelOptions(randomWeights, weightSeed, layerLimit);
+  }
+
+  StepOptions stepOptions() {
+    return new StepOptions(maxSequences, maxBatchTokens, maxTopLogProbabilities);
   }
 
   public OptionalLong kvBlocks() {
@@ -110,6 +138,14 @@ public final class EngineOptions {
 
   public OptionalLong kvBytes() {
     return kvBytes;
+  }
+
+  public boolean kvRest() {
+    return kvRest;
+  }
+
+  public long reserveMemory() {
+    return reserveMemory;
   }
 
   public int blockSize() {
@@ -177,8 +213,12 @@ public final class EngineOptions {
     private Precision precision = Precision.DEFAULT;
     private boolean pinThreads;
     private boolean deterministic;
+    private boolean graphs = true;
+    private Precision kvPrecision = Precision.DEFAULT;
     private OptionalLong kvBlocks = OptionalLong.empty();
     private OptionalLong kvBytes = OptionalLong.empty();
+    private boolean kvRest;
+    private long reserveMemory = 1L << 30;
     private int blockSize = 16;
     private long swapBlocks;
     private String scheduler = "weir";
@@ -221,8 +261,8 @@ public final class EngineOptions {
 
     /**
      * The numbers to compute with; {@link Precision#DEFAULT} by default, which is bfloat16 where
-     * the processor can. {@link Engine#device()} tells which it is. Greedy tokens of different
-     * precisions differ where two tokens are nearly equally likely.
+     * the processor can, and half precision on a GPU. {@link Engine#device()} tells which it is.
+     * Greedy tokens of different precisions differ where two tokens are nearly equally likely.
      */
     public Builder precision(Precision precision) {
       this.precision = Objects.requireNonNull(precision, "precision");
@@ -241,7 +281,7 @@ public final class EngineOptions {
 
     /**
      * Whether the tokens of a request must not depend on what else is in its batch, not even by
-     * rounding; false by default. Costs speed, in {@link Precision#FP32} much of it.
+     * rounding; false by default. Costs speed, on the CPU in {@link Precision#FP32} much of it.
      */
     public Builder deterministic(boolean deterministic) {
       this.deterministic = deterministic;
@@ -249,23 +289,62 @@ public final class EngineOptions {
     }
 
     /**
-     * Size of the KV pool in blocks; takes the place of {@link #kvBytes}. If neither is given, the
-     * pool has room for 64 sequences of the model's full context, but takes at most a quarter of
-     * the memory that is available on the device when the model is loaded.
+     * Whether a GPU replays recorded graphs for iterations that only decode, which takes less time
+     * to start them; true by default. Without graphs a profiler shows every kernel by itself.
      */
-    public Builder kvBlocks(long kvBlocks) {
-      this.kvBlocks = OptionalLong.of(kvBlocks);
-      this.kvBytes = OptionalLong.empty();
+    public Builder graphs(boolean graphs) {
+      this.graphs = graphs;
       return this;
     }
 
     /**
+     * The numbers that keys and values are kept in; {@link Precision#DEFAULT}, those of the model's
+     * activations, by default. A GPU has others, see {@link KvCacheOptions#kvPrecision()}.
+     */
+    public Builder kvPrecision(Precision kvPrecision) {
+      this.kvPrecision = Objects.requireNonNull(kvPrecision, "kvPrecision");
+      return this;
+    }
+
+    /**
+     * Size of the KV pool in blocks; takes the place of {@link #kvBytes} and {@link #kvRest}.
+     *
+     * <p>If none of the three is given, the pool of a GPU is {@link #kvRest}. That of the CPU has
+     * room for 64 sequences of the model's full context, but takes at most 4 GiB, and no more than
+     * there is.
+     */
+    public Builder kvBlocks(long kvBlocks) {
+      return capacity(OptionalLong.of(kvBlocks), OptionalLong.empty(), false);
+    }
+
+    /**
      * Size of the KV pool in bytes, rounded down to whole blocks; takes the place of {@link
-     * #kvBlocks}.
+     * #kvBlocks} and {@link #kvRest}.
      */
     public Builder kvBytes(long kvBytes) {
-      this.kvBytes = OptionalLong.of(kvBytes);
-      this.kvBlocks = OptionalLong.empty();
+      return capacity(OptionalLong.empty(), OptionalLong.of(kvBytes), false);
+    }
+
+    /**
+     * Gives the KV pool what weights, workspace and graphs leave of the memory that is available on
+     * the device when the engine is started, less {@link #reserveMemory}; but not more than {@link
+     * #maxSequences} sequences of the model's full context can use. Takes the place of {@link
+     * #kvBlocks} and {@link #kvBytes}.
+     */
+    public Builder kvRest() {
+      return capacity(OptionalLong.empty(), OptionalLong.empty(), true);
+    }
+
+    private Builder capacity(OptionalLong blocks, OptionalLong bytes, boolean rest) {
+      kvBlocks = blocks;
+      kvBytes = bytes;
+      kvRest = rest;
+      return this;
+    }
+
+    /** Bytes of the device that {@link #kvRest} leaves to others; 1 GiB by default. */
+    public Builder reserveMemory(long reserveMemory) {
+      this.reserveMemory = reserveMemory;
       return this;
     }
 
@@ -369,6 +448,7 @@ public final class EngineOptions {
       atLeast("threads", threads, 0);
       kvBlocks.ifPresent(blocks -> atLeast("kvBlocks", blocks, 1));
       kvBytes.ifPresent(bytes -> atLeast("kvBytes", bytes, 1));
+      atLeast("reserveMemory", reserveMemory, 0);
       atLeast("blockSize", blockSize, 1);
       atLeast("swapBlocks", swapBlocks, 0);
       atLeast("maxSequences", maxSequences, 1);

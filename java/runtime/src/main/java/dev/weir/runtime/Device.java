@@ -3,6 +3,8 @@ package dev.weir.runtime;
 import dev.weir.runtime.internal.ffi.NativeCall;
 import dev.weir.runtime.internal.ffi.NativeDevice;
 import dev.weir.runtime.internal.ffi.NativeDeviceInfo;
+import dev.weir.runtime.internal.ffi.NativeMemoryPlan;
+import java.nio.file.Path;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -38,7 +40,8 @@ public final class Device implements AutoCloseable {
               options.threads(),
               options.precision().code(),
               options.pinThreads(),
-              options.deterministic()),
+              options.deterministic(),
+              options.graphs()),
           call.error());
       return new Device(call.result());
     }
@@ -72,7 +75,57 @@ public final class Device implements AutoCloseable {
           info.memoryTotal(),
           info.memoryAvailable(),
           info.name(),
-          info.matmul());
+          info.matmul(),
+          info.computeCapability(),
+          info.multiprocessors(),
+          info.pciBusId());
+    }
+  }
+
+  /**
+   * What a model, a cache and a step with these options would take of the device's memory. Nothing
+   * is taken: config.json is read and the headers of the weight files; with random weights only
+   * config.json.
+   *
+   * @param cache if it is {@link KvCacheOptions#unsized()}, the plan gives the KV pool all that is
+   *     left
+   * @throws ModelIoException if a file cannot be read
+   * @throws InvalidModelException if a file is damaged or inconsistent
+   * @throws UnsupportedException if the architecture, a number format or the precision of the KV is
+   *     not supported
+   * @throws InvalidArgumentException if an option is out of range
+   * @throws ClosedException if the device was closed
+   */
+  public MemoryPlan planMemory(
+      Path directory, ModelOptions model, KvCacheOptions cache, StepOptions step) {
+    Objects.requireNonNull(directory, "directory");
+    Objects.requireNonNull(model, "model");
+    Objects.requireNonNull(cache, "cache");
+    Objects.requireNonNull(step, "step");
+    try (NativeCall call = new NativeCall()) {
+      NativeMemoryPlan plan = new NativeMemoryPlan(call);
+      Status.check(
+          NativeDevice.planMemory(
+              call,
+              handle(),
+              directory.toString(),
+              model.toNative(call),
+              cache.toNative(call),
+              step.toNative(call),
+              plan),
+          call.error());
+      return new MemoryPlan(
+          plan.blockSize(),
+          plan.deviceTotal(),
+          plan.deviceAvailable(),
+          plan.weights(),
+          plan.workspace(),
+          plan.graphs(),
+          plan.kvAvailable(),
+          plan.kvBlockBytes(),
+          plan.kvBlocks(),
+          plan.kvBytes(),
+          plan.swapBytes());
     }
   }
 

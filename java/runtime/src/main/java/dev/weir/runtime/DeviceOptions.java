@@ -19,9 +19,11 @@ import java.util.Objects;
  * @param pinThreads whether each operator thread of {@link DeviceKind#CPU} stays on a processor of
  *     its own; the first processor is left to the thread that runs steps, which is not pinned. For
  *     a process that has the machine to itself; two such devices share the same processors
- * @param deterministic whether the CPU uses only kernels that add up in a fixed order, so that the
+ * @param deterministic whether only kernels are used that add up in a fixed order, so that the
  *     numbers of a sequence do not depend on what else is in its batch. Slow in {@link
- *     Precision#FP32}
+ *     Precision#FP32} on the CPU
+ * @param graphs whether {@link DeviceKind#CUDA} replays a recorded graph for steps that only
+ *     decode, instead of launching every kernel; not looked at by the others
  */
 public record DeviceOptions(
     DeviceKind kind,
@@ -29,7 +31,8 @@ public record DeviceOptions(
     int threads,
     Precision precision,
     boolean pinThreads,
-    boolean deterministic) {
+    boolean deterministic,
+    boolean graphs) {
   public DeviceOptions {
     Objects.requireNonNull(kind, "kind");
     Objects.requireNonNull(precision, "precision");
@@ -47,26 +50,30 @@ public record DeviceOptions(
 
   /** The first device of a kind, everything else by default. */
   public static DeviceOptions of(DeviceKind kind) {
-    return new DeviceOptions(kind, 0, 0, Precision.DEFAULT, false, false);
+    return new DeviceOptions(kind, 0, 0, Precision.DEFAULT, false, false, true);
   }
 
   public DeviceOptions withOrdinal(int ordinal) {
-    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic);
+    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic, graphs);
   }
 
   public DeviceOptions withThreads(int threads) {
-    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic);
+    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic, graphs);
   }
 
   public DeviceOptions withPrecision(Precision precision) {
-    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic);
+    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic, graphs);
   }
 
   public DeviceOptions withPinThreads(boolean pinThreads) {
-    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic);
+    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic, graphs);
   }
 
   public DeviceOptions withDeterministic(boolean deterministic) {
-    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic);
+    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic, graphs);
+  }
+
+  public DeviceOptions withGraphs(boolean graphs) {
+    return new DeviceOptions(kind, ordinal, threads, precision, pinThreads, deterministic, graphs);
   }
 }

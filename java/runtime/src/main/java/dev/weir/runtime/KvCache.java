@@ -33,22 +33,14 @@ public final class KvCache implements AutoCloseable {
    * Allocates the pool and the swap space.
    *
    * @throws DeviceMemoryException if they do not fit; nothing is allocated then
+   * @throws UnsupportedException if the device keeps no keys and values in that precision
    * @throws InvalidArgumentException if an option is out of range
    * @throws ClosedException if the model was closed
    */
   public static KvCache create(Model model, KvCacheOptions options) {
     Objects.requireNonNull(options, "options");
     try (NativeCall call = new NativeCall()) {
-      Status.check(
-          NativeCache.create(
-              call,
-              model.handle(),
-              options.blockSize(),
-              options.blocks(),
-              options.bytes(),
-              options.swapBlocks(),
-              options.maxSequences()),
-          call.error());
+      Status.check(NativeCache.create(call, model.handle(), options.toNative(call)), call.error());
       return new KvCache(model, new NativeCache(call.result()));
     }
   }

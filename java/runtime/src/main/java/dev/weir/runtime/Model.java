@@ -50,13 +50,7 @@ public final class Model implements AutoCloseable {
     try (NativeCall call = new NativeCall()) {
       Status.check(
           NativeModel.load(
-              call,
-              device.handle(),
-              directory.toString(),
-              options.randomWeights(),
-              options.seed(),
-              options.layerLimit(),
-              reported),
+              call, device.handle(), directory.toString(), options.toNative(call), reported),
           call.error());
       long handle = call.result();
       boolean described = false;
@@ -91,13 +85,7 @@ public final class Model implements AutoCloseable {
     try (NativeCall call = new NativeCall()) {
       NativeModelInfo described = new NativeModelInfo(call);
       Status.check(
-          NativeModel.inspect(
-              call,
-              directory.toString(),
-              options.randomWeights(),
-              options.seed(),
-              options.layerLimit(),
-              described),
+          NativeModel.inspect(call, directory.toString(), options.toNative(call), described),
           call.error());
       return read(described);
     }

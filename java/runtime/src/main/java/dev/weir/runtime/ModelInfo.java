@@ -23,8 +23,8 @@ import java.util.OptionalInt;
  * @param weightBytes bytes of the weights as stored in the files; for random weights as 32-bit
  *     floats
  * @param kvBytesPerToken bytes of keys and values of a token over all layers, on the device that
- *     holds the model; for a model that was only inspected in 32-bit floats, see {@link
- *     #inPrecision}
+ *     holds the model and in the precision of its activations; for a model that was only inspected
+ *     in 32-bit floats, see {@link Device#planMemory}
  */
 public record ModelInfo(
     int vocabularySize,
@@ -45,36 +45,5 @@ public record ModelInfo(
     long kvBytesPerToken) {
   public ModelInfo {
     eosTokens = List.copyOf(eosTokens);
-  }
-
-  /**
-   * The same model as a CPU device of the given precision would describe it: {@link
-   * #kvBytesPerToken} is different. For planning with a model that was only inspected.
-   *
-   * @throws IllegalArgumentException if the precision is {@link Precision#DEFAULT}, which stands
-   *     for another one on every device; see {@link DeviceInfo#precision()}
-   */
-  public ModelInfo inPrecision(Precision precision) {
-    if (precision == Precision.DEFAULT) {
-      throw new IllegalArgumentException(
-          "precision is DEFAULT, must be one that a device computes in");
-    }
-    return new ModelInfo(
-        vocabularySize,
-        hiddenSize,
-        intermediateSize,
-        layers,
-        heads,
-        kvHeads,
-        headSize,
-        contextLength,
-        tiedEmbeddings,
-        ropeTheta,
-        normEpsilon,
-        bosToken,
-        eosTokens,
-        parameters,
-        weightBytes,
-        2L * layers * kvHeads * headSize * precision.kvBytes());
   }
 }

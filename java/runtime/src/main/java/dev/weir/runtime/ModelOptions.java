@@ -1,5 +1,8 @@
 package dev.weir.runtime;
 
+import dev.weir.runtime.internal.ffi.NativeCall;
+import dev.weir.runtime.internal.ffi.NativeModelOptions;
+
 /**
  * How to load a model.
  *
@@ -23,5 +26,9 @@ public record ModelOptions(boolean randomWeights, long seed, int layerLimit) {
 
   public ModelOptions withLayerLimit(int layerLimit) {
     return new ModelOptions(randomWeights, seed, layerLimit);
+  }
+
+  NativeModelOptions toNative(NativeCall call) {
+    return new NativeModelOptions(call, randomWeights, seed, layerLimit);
   }
 }

@@ -58,13 +58,7 @@ public final class Step implements AutoCloseable {
     Objects.requireNonNull(options, "options");
     try (NativeCall call = new NativeCall()) {
       Status.check(
-          NativeStep.create(
-              call,
-              cache.open().handle(),
-              options.maxEntries(),
-              options.maxTokens(),
-              options.maxTopLogProbabilities()),
-          call.error());
+          NativeStep.create(call, cache.open().handle(), options.toNative(call)), call.error());
       long handle = call.result();
       boolean created = false;
       try {

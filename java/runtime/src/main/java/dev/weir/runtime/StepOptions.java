@@ -1,5 +1,8 @@
 package dev.weir.runtime;
 
+import dev.weir.runtime.internal.ffi.NativeCall;
+import dev.weir.runtime.internal.ffi.NativeStepOptions;
+
 /**
  * How large a batch a {@link Step} can take. The numbers are checked by {@link Step#create}.
  *
@@ -13,5 +16,9 @@ public record StepOptions(int maxEntries, int maxTokens, int maxTopLogProbabilit
   /** 256 sequences, 2,048 tokens, no top log-probabilities. */
   public static StepOptions defaults() {
     return DEFAULTS;
+  }
+
+  NativeStepOptions toNative(NativeCall call) {
+    return new NativeStepOptions(call, maxEntries, maxTokens, maxTopLogProbabilities);
   }
 }

@@ -1,6 +1,8 @@
 package dev.weir.runtime;
 
 import dev.weir.runtime.internal.ffi.LibraryLoadException;
+import dev.weir.runtime.internal.ffi.NativeCall;
+import dev.weir.runtime.internal.ffi.NativeDevice;
 import dev.weir.runtime.internal.ffi.NativeLibrary;
 import java.nio.file.Path;
 
@@ -55,6 +57,17 @@ public final class WeirLibrary {
    */
   public static void load() {
     library();
+  }
+
+  /**
+   * Marks steps and their parts as NVTX ranges from now on, or no more, for profilers such as
+   * Nsight Systems. For the whole process; off at first. Only {@link DeviceKind#CUDA} has ranges.
+   */
+  public static void profileRanges(boolean enabled) {
+    library();
+    try (NativeCall call = new NativeCall()) {
+      Status.check(NativeDevice.profileRanges(call, enabled), call.error());
+    }
   }
 
   private static NativeLibrary library() {

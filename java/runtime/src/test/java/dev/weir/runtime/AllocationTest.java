@@ -18,7 +18,7 @@ class AllocationTest {
   private long checksum;
 
   @ParameterizedTest
-  @EnumSource(Precision.class)
+  @EnumSource(names = {"FP32", "BF16", "INT8"})
   void steadyStateStepsAllocateNothing(Precision precision) {
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     try (TestObjects objects = new TestObjects(precision);

@@ -49,7 +49,7 @@ class WeirLibraryTest {
     Outcome outcome = probe(List.of(), Map.of(), classPath());
     assertThat(Path.of(outcome.line("path"))).isRegularFile();
     assertThat(outcome.line("version")).isEqualTo(WeirLibrary.version());
-    assertThat(outcome.line("abi")).isEqualTo("1001");
+    assertThat(outcome.line("abi")).isEqualTo("1002");
     assertThat(outcome.line("matmul")).contains("oneDNN 3.");
     assertThat(outcome.lines("mapped"))
         .as("one copy of each, from one folder")
@@ -165,15 +165,22 @@ class WeirLibraryTest {
     Path other = compile("int weir_abi_version(void) { return 2001; }");
     assertFails(List.of("-Dweir.library=" + other), Map.of())
         .startsWith(
-            other + " has version 2.1 of the ABI, this binding needs 1.1 or a later minor version")
+            other + " has version 2.1 of the ABI, this binding needs 1.2 or a later minor version")
         .contains("weir.library");
   }
 
   @Test
-  void aLibraryThatLacksFunctions() throws Exception {
+  void aLibraryOfAnEarlierMinorVersion() throws Exception {
     Path other = compile("int weir_abi_version(void) { return 1001; }");
     assertFails(List.of("-Dweir.library=" + other), Map.of())
-        .startsWith(other + " says it has version 1.1 of the ABI but lacks functions of it");
+        .startsWith(other + " has version 1.1 of the ABI, this binding needs 1.2 or a later");
+  }
+
+  @Test
+  void aLibraryThatLacksFunctions() throws Exception {
+    Path other = compile("int weir_abi_version(void) { return 1002; }");
+    assertFails(List.of("-Dweir.library=" + other), Map.of())
+        .startsWith(other + " says it has version 1.2 of the ABI but lacks functions of it");
   }
 
   @Test

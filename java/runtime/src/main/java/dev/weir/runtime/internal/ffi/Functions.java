@@ -81,6 +81,21 @@ final class Functions {
       link("weir_step_logits", JAVA_INT, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS);
   static final MethodHandle STEP_CLOSE = link("weir_step_close", JAVA_INT, JAVA_LONG, ADDRESS);
 
+  static final MethodHandle PLAN_MEMORY =
+      link(
+          "weir_plan_memory",
+          JAVA_INT,
+          JAVA_LONG,
+          ADDRESS,
+          ADDRESS,
+          ADDRESS,
+          ADDRESS,
+          ADDRESS,
+          ADDRESS);
+
+  static final MethodHandle PROFILE_RANGES =
+      link("weir_profile_ranges", JAVA_INT, JAVA_INT, ADDRESS);
+
   private Functions() {}
 
   private static MethodHandle link(String name, MemoryLayout result, MemoryLayout... parameters) {

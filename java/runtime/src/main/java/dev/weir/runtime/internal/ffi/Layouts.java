@@ -22,6 +22,7 @@ final class Layouts {
   static final int MESSAGE_BYTES = 1000;
   static final int DEVICE_NAME_BYTES = 128;
   static final int DEVICE_MATMUL_BYTES = 256;
+  static final int PCI_BUS_ID_BYTES = 16;
   static final int MAX_EOS_TOKENS = 8;
 
   static final StructLayout ERROR =
@@ -65,7 +66,10 @@ final class Layouts {
           MemoryLayout.sequenceLayout(DEVICE_NAME_BYTES, JAVA_BYTE).withName("name"),
           MemoryLayout.sequenceLayout(DEVICE_MATMUL_BYTES, JAVA_BYTE).withName("matmul"),
           JAVA_INT.withName("precision"),
-          JAVA_INT.withName("reserved"));
+          JAVA_INT.withName("compute_capability"),
+          JAVA_INT.withName("multiprocessors"),
+          JAVA_INT.withName("reserved"),
+          MemoryLayout.sequenceLayout(PCI_BUS_ID_BYTES, JAVA_BYTE).withName("pci_bus_id"));
 
   static final StructLayout PROGRESS =
       struct(
@@ -117,7 +121,7 @@ final class Layouts {
           JAVA_LONG.withName("bytes"),
           JAVA_LONG.withName("swap_blocks"),
           JAVA_INT.withName("max_sequences"),
-          JAVA_INT.withName("reserved"));
+          JAVA_INT.withName("kv_precision"));
 
   static final StructLayout CACHE_STATISTICS =
       struct(
@@ -192,6 +196,22 @@ final class Layouts {
           JAVA_LONG.withName("copied_on_write"),
           JAVA_LONG.withName("nanoseconds"));
 
+  static final StructLayout MEMORY_PLAN =
+      struct(
+          "weir_memory_plan",
+          JAVA_INT.withName("struct_size"),
+          JAVA_INT.withName("block_size"),
+          JAVA_LONG.withName("device_total"),
+          JAVA_LONG.withName("device_available"),
+          JAVA_LONG.withName("weights"),
+          JAVA_LONG.withName("workspace"),
+          JAVA_LONG.withName("graphs"),
+          JAVA_LONG.withName("kv_available"),
+          JAVA_LONG.withName("kv_block_bytes"),
+          JAVA_LONG.withName("kv_blocks"),
+          JAVA_LONG.withName("kv_bytes"),
+          JAVA_LONG.withName("swap_bytes"));
+
   static final List<StructLayout> ALL =
       List.of(
           ERROR,
@@ -206,7 +226,8 @@ final class Layouts {
           SEQUENCE_INFO,
           STEP_OPTIONS,
           STEP_BUFFERS,
-          STEP_REPORT);
+          STEP_REPORT,
+          MEMORY_PLAN);
 
   private Layouts() {}
 

@@ -1,7 +1,6 @@
 package dev.weir.runtime.internal.ffi;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -14,12 +13,6 @@ import java.lang.foreign.MemorySegment;
  * belong to this object. The callers of one of them take turns; the two are independent.
  */
 public final class NativeCache {
-  private static final long BLOCK_SIZE = Layouts.offset(Layouts.CACHE_OPTIONS, "block_size");
-  private static final long BLOCKS = Layouts.offset(Layouts.CACHE_OPTIONS, "blocks");
-  private static final long BYTES = Layouts.offset(Layouts.CACHE_OPTIONS, "bytes");
-  private static final long SWAP_BLOCKS = Layouts.offset(Layouts.CACHE_OPTIONS, "swap_blocks");
-  private static final long MAX_SEQUENCES = Layouts.offset(Layouts.CACHE_OPTIONS, "max_sequences");
-
   private final long handle;
   private final Arena arena = Arena.ofAuto();
   private final NativeCacheStatistics statistics = new NativeCacheStatistics(arena);
@@ -32,23 +25,11 @@ public final class NativeCache {
     this.handle = handle;
   }
 
-  public static int create(
-      NativeCall call,
-      long model,
-      int blockSize,
-      long blocks,
-      long bytes,
-      long swapBlocks,
-      int maxSequences) {
-    MemorySegment options = Layouts.allocate(Layouts.CACHE_OPTIONS, call.arena);
-    options.set(JAVA_INT, BLOCK_SIZE, blockSize);
-    options.set(JAVA_LONG, BLOCKS, blocks);
-    options.set(JAVA_LONG, BYTES, bytes);
-    options.set(JAVA_LONG, SWAP_BLOCKS, swapBlocks);
-    options.set(JAVA_INT, MAX_SEQUENCES, maxSequences);
+  public static int create(NativeCall call, long model, NativeCacheOptions options) {
     try {
       return (int)
-          Functions.CACHE_CREATE.invokeExact(model, options, call.result, call.error().segment);
+          Functions.CACHE_CREATE.invokeExact(
+              model, options.segment, call.result, call.error().segment);
     } catch (Throwable t) {
       throw Downcalls.unexpected(t);
     }

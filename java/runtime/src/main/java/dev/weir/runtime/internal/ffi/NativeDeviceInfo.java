@@ -16,6 +16,11 @@ public final class NativeDeviceInfo {
   private static final long NAME = Layouts.offset(Layouts.DEVICE_INFO, "name");
   private static final long MATMUL = Layouts.offset(Layouts.DEVICE_INFO, "matmul");
   private static final long PRECISION = Layouts.offset(Layouts.DEVICE_INFO, "precision");
+  private static final long COMPUTE_CAPABILITY =
+      Layouts.offset(Layouts.DEVICE_INFO, "compute_capability");
+  private static final long MULTIPROCESSORS =
+      Layouts.offset(Layouts.DEVICE_INFO, "multiprocessors");
+  private static final long PCI_BUS_ID = Layouts.offset(Layouts.DEVICE_INFO, "pci_bus_id");
 
   final MemorySegment segment;
 
@@ -53,5 +58,17 @@ public final class NativeDeviceInfo {
 
   public int precision() {
     return segment.get(JAVA_INT, PRECISION);
+  }
+
+  public int computeCapability() {
+    return segment.get(JAVA_INT, COMPUTE_CAPABILITY);
+  }
+
+  public int multiprocessors() {
+    return segment.get(JAVA_INT, MULTIPROCESSORS);
+  }
+
+  public String pciBusId() {
+    return segment.getString(PCI_BUS_ID);
   }
 }

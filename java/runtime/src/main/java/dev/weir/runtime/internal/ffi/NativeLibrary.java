@@ -40,7 +40,7 @@ import org.bytedeco.javacpp.Loader;
  */
 public final class NativeLibrary {
   /** The version of weir.h that this binding was written for: major * 1000 + minor. */
-  static final int ABI_VERSION = 1001;
+  static final int ABI_VERSION = 1002;
 
   private static final String LIBRARY = System.mapLibraryName("weir");
   private static final String HOW_TO_SET =

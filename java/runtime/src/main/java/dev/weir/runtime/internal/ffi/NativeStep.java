@@ -21,11 +21,6 @@ import java.lang.foreign.ValueLayout;
 public final class NativeStep {
   static final int ENTRY_SAMPLE = 1;
 
-  private static final long MAX_ENTRIES = Layouts.offset(Layouts.STEP_OPTIONS, "max_entries");
-  private static final long MAX_TOKENS = Layouts.offset(Layouts.STEP_OPTIONS, "max_tokens");
-  private static final long MAX_TOP_LOGPROBS =
-      Layouts.offset(Layouts.STEP_OPTIONS, "max_top_logprobs");
-
   private static final long REPORT_ENTRIES = Layouts.offset(Layouts.STEP_REPORT, "entries");
   private static final long REPORT_TOKENS = Layouts.offset(Layouts.STEP_REPORT, "tokens");
   private static final long REPORT_BLOCKS_TAKEN =
@@ -93,15 +88,11 @@ public final class NativeStep {
     }
   }
 
-  public static int create(
-      NativeCall call, long cache, int maxEntries, int maxTokens, int maxTopLogProbabilities) {
-    MemorySegment options = Layouts.allocate(Layouts.STEP_OPTIONS, call.arena);
-    options.set(JAVA_INT, MAX_ENTRIES, maxEntries);
-    options.set(JAVA_INT, MAX_TOKENS, maxTokens);
-    options.set(JAVA_INT, MAX_TOP_LOGPROBS, maxTopLogProbabilities);
+  public static int create(NativeCall call, long cache, NativeStepOptions options) {
     try {
       return (int)
-          Functions.STEP_CREATE.invokeExact(cache, options, call.result, call.error().segment);
+          Functions.STEP_CREATE.invokeExact(
+              cache, options.segment, call.result, call.error().segment);
     } catch (Throwable t) {
       throw Downcalls.unexpected(t);
     }

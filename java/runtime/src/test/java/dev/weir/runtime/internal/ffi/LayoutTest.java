@@ -74,10 +74,13 @@ class LayoutTest {
     expected.put("WEIR_PRECISION_FP32", NativeDevice.PRECISION_FP32);
     expected.put("WEIR_PRECISION_BF16", NativeDevice.PRECISION_BF16);
     expected.put("WEIR_PRECISION_INT8", NativeDevice.PRECISION_INT8);
+    expected.put("WEIR_PRECISION_FP16", NativeDevice.PRECISION_FP16);
+    expected.put("WEIR_PRECISION_FP8", NativeDevice.PRECISION_FP8);
     expected.put("WEIR_DEVICE_PIN_THREADS", NativeDevice.PIN_THREADS);
     expected.put("WEIR_DEVICE_DETERMINISTIC", NativeDevice.DETERMINISTIC);
-    expected.put("WEIR_WEIGHTS_FILES", NativeModel.WEIGHTS_FILES);
-    expected.put("WEIR_WEIGHTS_RANDOM", NativeModel.WEIGHTS_RANDOM);
+    expected.put("WEIR_DEVICE_NO_GRAPHS", NativeDevice.NO_GRAPHS);
+    expected.put("WEIR_WEIGHTS_FILES", NativeModelOptions.WEIGHTS_FILES);
+    expected.put("WEIR_WEIGHTS_RANDOM", NativeModelOptions.WEIGHTS_RANDOM);
     expected.put("WEIR_ENTRY_SAMPLE", NativeStep.ENTRY_SAMPLE);
     expected.put("WEIR_OK", NativeStatus.OK);
     expected.put("WEIR_INVALID_ARGUMENT", NativeStatus.INVALID_ARGUMENT);

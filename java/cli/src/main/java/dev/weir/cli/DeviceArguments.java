@@ -1,13 +1,22 @@
 package dev.weir.cli;
 
 import dev.weir.engine.EngineOptions;
-import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.DeviceOptions;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** Options that say how the CPU computes. */
-final class ProcessorArguments {
+/** Options that say what computes, and how. */
+final class DeviceArguments {
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      converter = DeviceName.class,
+      defaultValue = "cpu",
+      description =
+          "cpu, cpu-reference (plain loops, slow) or cuda, the first GPU; cuda:1 is the second"
+              + " (default: ${DEFAULT-VALUE}).")
+  private DeviceName.Place place;
+
   @Option(
       names = "--threads",
       paramLabel = "N",
@@ -29,20 +38,36 @@ final class ProcessorArguments {
               + " slow in fp32.")
   private boolean deterministic;
 
+  @Option(
+      names = "--no-graphs",
+      description = "Have a GPU launch every kernel, instead of replaying recorded graphs.")
+  private boolean noGraphs;
+
   /** Refuses values that no device takes. */
   void check(OptionCheck check) {
     check.atLeast("--threads", threads, 0);
   }
 
-  DeviceOptions device(DeviceKind kind) {
-    return new DeviceOptions(kind, 0, threads, precision.precision(), pinThreads, deterministic);
+  DeviceOptions options() {
+    return new DeviceOptions(
+        place.kind(),
+        place.ordinal(),
+        threads,
+        precision.precision(),
+        pinThreads,
+        deterministic,
+        !noGraphs);
   }
 
   void applyTo(EngineOptions.Builder builder) {
     builder
+        .device(place.kind())
+        .deviceOrdinal(place.ordinal())
         .threads(threads)
         .precision(precision.precision())
+        .kvPrecision(precision.kvPrecision())
         .pinThreads(pinThreads)
-        .deterministic(deterministic);
+        .deterministic(deterministic)
+        .graphs(!noGraphs);
   }
 }
