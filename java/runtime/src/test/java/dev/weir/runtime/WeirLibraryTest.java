@@ -1,20 +1,13 @@
 package dev.weir.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Predicate;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -30,23 +23,9 @@ class WeirLibraryTest {
 
   @TempDir Path folder;
 
-  private record Outcome(List<String> output, String errors) {
-    String line(String name) {
-      return output.stream()
-          .filter(line -> line.startsWith(name + " "))
-          .map(line -> line.substring(name.length() + 1))
-          .findFirst()
-          .orElseThrow(() -> new AssertionError(name + " is missing in " + this));
-    }
-
-    List<String> lines(String name) {
-      return output.stream().filter(line -> line.startsWith(name + " ")).toList();
-    }
-  }
-
   @Test
   void comesFromTheClassPathWithoutWarnings() throws Exception {
-    Outcome outcome = probe(List.of(), Map.of(), classPath());
+    ChildJvm.Outcome outcome = probe(List.of(), Map.of(), classPath());
     assertThat(Path.of(outcome.line("path"))).isRegularFile();
     assertThat(outcome.line("version")).isEqualTo(WeirLibrary.version());
     assertThat(outcome.line("abi")).isEqualTo("1002");
@@ -62,7 +41,7 @@ class WeirLibraryTest {
 
   @Test
   void worksWithoutOneDnnAndSaysSo() throws Exception {
-    Outcome outcome = probe(List.of(), Map.of(), classPathWithout("dnnl"));
+    ChildJvm.Outcome outcome = probe(List.of(), Map.of(), classPathWithout("dnnl"));
     assertThat(outcome.line("matmul")).doesNotContain("oneDNN 3.").contains("oneDNN was not found");
     assertThat(outcome.errors()).isEmpty();
   }
@@ -145,7 +124,7 @@ class WeirLibraryTest {
   void aFileThatIsNoLibrary() throws Exception {
     Path text = Files.writeString(folder.resolve("libweir.so"), "not a shared object");
     // The JVM itself warns of such a file on stderr.
-    Outcome outcome = probe(List.of("-Dweir.library=" + text), Map.of(), classPath());
+    ChildJvm.Outcome outcome = probe(List.of("-Dweir.library=" + text), Map.of(), classPath());
     assertThat(outcome.line("failed"))
         .startsWith("Cannot open " + text + ": ")
         .contains("file too short")
@@ -194,48 +173,25 @@ class WeirLibraryTest {
 
   private AbstractStringAssert<?> assertFails(List<String> options, Map<String, String> environment)
       throws Exception {
-    Outcome outcome = probe(options, environment, classPath());
+    ChildJvm.Outcome outcome = probe(options, environment, classPath());
     assertThat(outcome.errors()).isEmpty();
     assertThat(outcome.line("again")).as("the second attempt").isEqualTo(outcome.line("failed"));
     return assertThat(outcome.line("failed"));
   }
 
-  private Outcome probe(
+  private ChildJvm.Outcome probe(
       List<String> options, Map<String, String> environment, List<String> classPath)
       throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.add("--enable-native-access=ALL-UNNAMED");
-    command.addAll(options);
-    command.add("-cp");
-    command.add(String.join(File.pathSeparator, classPath));
-    command.add(LibraryProbe.class.getName());
-    Path errors = folder.resolve("stderr");
-    ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
-    builder.environment().keySet().removeAll(List.of("WEIR_LIBRARY", "WEIR_HOME"));
-    builder.environment().putAll(environment);
-    Process process = builder.start();
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    int status = process.waitFor();
-    String complaints = Files.readString(errors);
-    assertThat(status).as(output + complaints).isZero();
-    return new Outcome(output.lines().toList(), complaints);
+    return ChildJvm.run(LibraryProbe.class, options, environment, classPath, folder);
   }
 
   private static List<String> classPath() {
-    return classPath(entry -> true);
+    return ChildJvm.classPath(entry -> true);
   }
 
   private static List<String> classPathWithout(String artifact) {
-    return classPath(entry -> !Path.of(entry).getFileName().toString().startsWith(artifact));
-  }
-
-  private static List<String> classPath(Predicate<String> wanted) {
-    String own =
-        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-    return Arrays.stream(own.split(File.pathSeparator))
-        .filter(wanted)
-        .collect(Collectors.toCollection(ArrayList::new));
+    return ChildJvm.classPath(
+        entry -> !Path.of(entry).getFileName().toString().startsWith(artifact));
   }
 
   /**
@@ -260,19 +216,6 @@ class WeirLibraryTest {
   }
 
   private Path compile(String source) throws IOException, InterruptedException {
-    Path file = Files.writeString(folder.resolve("other.c"), source);
-    Path library = folder.resolve("libother.so");
-    Process compiler;
-    try {
-      compiler =
-          new ProcessBuilder("cc", "-shared", "-fPIC", "-o", library.toString(), file.toString())
-              .inheritIO()
-              .start();
-    } catch (IOException e) {
-      assumeTrue(false, "there is no C compiler to build a library with another ABI: " + e);
-      throw e;
-    }
-    assertThat(compiler.waitFor()).isZero();
-    return library;
+    return ChildJvm.compile(source, "libother.so", folder);
   }
 }
