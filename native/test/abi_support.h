@@ -25,11 +25,12 @@ T make() {
 class Device {
  public:
   explicit Device(weir_device_kind kind = WEIR_DEVICE_CPU, int32_t threads = 2,
-                  weir_precision precision = WEIR_PRECISION_DEFAULT) {
+                  weir_precision precision = WEIR_PRECISION_DEFAULT, int32_t flags = 0) {
     auto options = make<weir_device_options>();
     options.kind = kind;
     options.threads = threads;
     options.precision = precision;
+    options.flags = flags;
     auto error = make<weir_error>();
     const weir_status status = weir_device_open(&options, &handle_, &error);
     REQUIRE_MESSAGE(status == WEIR_OK, std::string(error.message));
@@ -67,12 +68,14 @@ class Model {
 
 class Cache {
  public:
-  Cache(const Model& model, int32_t block_size, int64_t blocks, int64_t swap_blocks = 0)
+  Cache(const Model& model, int32_t block_size, int64_t blocks, int64_t swap_blocks = 0,
+        weir_precision kv_precision = WEIR_PRECISION_DEFAULT)
       : vocabulary_size_(model.info().vocabulary_size) {
     auto options = make<weir_cache_options>();
     options.block_size = block_size;
     options.blocks = blocks;
     options.swap_blocks = swap_blocks;
+    options.kv_precision = kv_precision;
     auto error = make<weir_error>();
     const weir_status status = weir_cache_create(model.handle(), &options, &handle_, &error);
     REQUIRE_MESSAGE(status == WEIR_OK, std::string(error.message));

@@ -30,6 +30,8 @@ struct Accuracy {
 // (benchmarks/results/2026-11-20-cpu-accuracy.txt).
 Accuracy accuracy_of(weir_precision precision) {
   switch (precision) {
+    case WEIR_PRECISION_FP16:
+      return {0.05, 0.1f};
     case WEIR_PRECISION_BF16:
       return {0.1, 0.4f};
     case WEIR_PRECISION_INT8:
@@ -37,6 +39,28 @@ Accuracy accuracy_of(weir_precision precision) {
     default:
       return {1e-3, 1e-3f};
   }
+}
+
+// One way to compute.
+struct Setting {
+  weir_device_kind kind;
+  int32_t threads;
+  weir_precision precision;
+  weir_precision kv_precision = WEIR_PRECISION_DEFAULT;
+  int32_t flags = 0;
+
+  Accuracy accuracy() const {
+    const Accuracy model = accuracy_of(precision);
+    // KV of 8 bits: what was measured (benchmarks/results/2026-11-20-cuda-accuracy.txt).
+    if (kv_precision == WEIR_PRECISION_INT8) return {std::max(model.margin, 0.1), std::max(model.logit, 0.4f)};
+    if (kv_precision == WEIR_PRECISION_FP8) return {std::max(model.margin, 0.25), std::max(model.logit, 1.0f)};
+    return model;
+  }
+};
+
+std::ostream& operator<<(std::ostream& out, const Setting& setting) {
+  return out << "device kind " << setting.kind << ", " << setting.threads << " threads, precision "
+             << setting.precision << ", of KV " << setting.kv_precision << ", flags " << setting.flags;
 }
 
 struct GoldenCase {
@@ -82,8 +106,8 @@ const std::vector<GoldenCase>& golden() {
 // every token that the model chooses is compared with the golden one.
 class Run {
  public:
-  Run(Cache& cache, const GoldenCase& golden_case, weir_precision precision)
-      : cache_(cache), case_(golden_case), accuracy_(accuracy_of(precision)), tokens_(golden_case.prompt) {
+  Run(Cache& cache, const GoldenCase& golden_case, const Accuracy& accuracy)
+      : cache_(cache), case_(golden_case), accuracy_(accuracy), tokens_(golden_case.prompt) {
     tokens_.insert(tokens_.end(), golden_case.greedy.begin(), golden_case.greedy.end());
     tokens_.pop_back();
     sequence_ = cache.create();
@@ -175,30 +199,61 @@ std::vector<Run*> unfinished(std::vector<Run>& runs) {
   return left;
 }
 
-std::vector<Run> all_cases(Cache& cache, weir_precision precision) {
+std::vector<Run> all_cases(Cache& cache, const Setting& setting) {
   std::vector<Run> runs;
-  for (const GoldenCase& golden_case : golden()) runs.emplace_back(cache, golden_case, precision);
+  for (const GoldenCase& golden_case : golden()) runs.emplace_back(cache, golden_case, setting.accuracy());
   return runs;
 }
 
+#if !defined(WEIR_EMULATED)
 // Those that this processor can compute in.
 std::vector<weir_precision> precisions() {
   if (has_avx512()) return {WEIR_PRECISION_FP32, WEIR_PRECISION_BF16, WEIR_PRECISION_INT8};
   return {WEIR_PRECISION_FP32};
 }
+#endif
 
-struct Setting {
-  weir_device_kind kind;
-  int32_t threads;
-  weir_precision precision;
-};
+// On the CUDA device, if there is one.
+std::vector<Setting> cuda_settings() {
+  auto error = make<weir_error>();
+  if (weir_device_probe(WEIR_DEVICE_CUDA, 0, &error) != WEIR_OK) {
+    MESSAGE("skipped on CUDA: " << std::string(error.message));
+    return {};
+  }
+  return {{WEIR_DEVICE_CUDA, 0, WEIR_PRECISION_FP16},
+          {WEIR_DEVICE_CUDA, 0, WEIR_PRECISION_BF16, WEIR_PRECISION_DEFAULT, WEIR_DEVICE_NO_GRAPHS},
+          {WEIR_DEVICE_CUDA, 0, WEIR_PRECISION_FP16, WEIR_PRECISION_INT8},
+          {WEIR_DEVICE_CUDA, 0, WEIR_PRECISION_FP16, WEIR_PRECISION_FP8},
+          {WEIR_DEVICE_CUDA, 0, WEIR_PRECISION_FP16, WEIR_PRECISION_DEFAULT, WEIR_DEVICE_DETERMINISTIC}};
+}
+
+// One for each arithmetic on each device.
+std::vector<Setting> arithmetics() {
+  std::vector<Setting> all = cuda_settings();
+#if !defined(WEIR_EMULATED)
+  for (const weir_precision precision : precisions()) all.push_back({WEIR_DEVICE_CPU, 2, precision});
+#endif
+  return all;
+}
 
 std::vector<Setting> settings() {
-  std::vector<Setting> all = {{WEIR_DEVICE_CPU_REFERENCE, 1, WEIR_PRECISION_FP32}};
+  std::vector<Setting> all = cuda_settings();
+#if !defined(WEIR_EMULATED)
+  all.push_back({WEIR_DEVICE_CPU_REFERENCE, 1, WEIR_PRECISION_FP32});
   for (const weir_precision precision : precisions()) {
     for (const int32_t threads : {1, 2, 3, 4}) all.push_back({WEIR_DEVICE_CPU, threads, precision});
   }
+#endif
   return all;
+}
+
+// Where a step takes long: the plain loops, more threads than this machine may have, and the emulator.
+bool is_slow(const Setting& setting) {
+#if defined(WEIR_EMULATED)
+  return true;
+#else
+  return setting.kind == WEIR_DEVICE_CPU_REFERENCE || setting.threads > 2;
+#endif
 }
 
 }  // namespace
@@ -208,28 +263,23 @@ TEST_CASE("golden: alone and all at once, for every block size, chunk and number
     // The model is so small that its operators would leave most of their work to one thread.
     std::optional<SharedWork> shared_work;
     if (setting.threads > 1) shared_work.emplace();
-    Device device(setting.kind, setting.threads, setting.precision);
+    Device device(setting.kind, setting.threads, setting.precision, setting.flags);
     Model model(device, model_directory());
     for (const int32_t block_size : {1, 3, 16}) {
       for (const int32_t chunk : {1, 2, 7, 512}) {
-        // Fewer combinations where a step takes long: the plain loops, and more threads than this machine may
-        // have.
-        if (setting.kind == WEIR_DEVICE_CPU_REFERENCE && block_size != 3) continue;
-        if ((setting.kind == WEIR_DEVICE_CPU_REFERENCE || setting.threads > 2) && chunk < 7) continue;
-        CAPTURE(setting.kind);
-        CAPTURE(setting.threads);
-        CAPTURE(setting.precision);
+        if (is_slow(setting) && (chunk < 7 || (setting.threads < 3 && block_size != 3))) continue;
+        CAPTURE(setting);
         CAPTURE(block_size);
         CAPTURE(chunk);
-        Cache cache(model, block_size, 2000);
+        Cache cache(model, block_size, 2000, 0, setting.kv_precision);
         Step step(cache, 16, 1024);
-        std::vector<Run> together = all_cases(cache, setting.precision);
+        std::vector<Run> together = all_cases(cache, setting);
         for (auto left = unfinished(together); !left.empty(); left = unfinished(together))
           advance(step, left, chunk);
         for (const Run& run : together) run.check_complete();
 
         for (const GoldenCase& golden_case : golden()) {
-          Run alone(cache, golden_case, setting.precision);
+          Run alone(cache, golden_case, setting.accuracy());
           while (!alone.finished()) advance(step, {&alone}, chunk);
           alone.check_complete();
           cache.free(alone.sequence());
@@ -240,13 +290,13 @@ TEST_CASE("golden: alone and all at once, for every block size, chunk and number
 }
 
 TEST_CASE("golden: eviction and recompute") {
-  for (const weir_precision precision : precisions()) {
-    CAPTURE(precision);
-    Device device(WEIR_DEVICE_CPU, 2, precision);
+  for (const Setting& setting : arithmetics()) {
+    CAPTURE(setting);
+    Device device(setting.kind, setting.threads, setting.precision, setting.flags);
     Model model(device, model_directory());
-    Cache cache(model, 3, 400);
+    Cache cache(model, 3, 400, 0, setting.kv_precision);
     Step step(cache, 16, 1024);
-    std::vector<Run> runs = all_cases(cache, precision);
+    std::vector<Run> runs = all_cases(cache, setting);
     int iteration = 0;
     for (auto left = unfinished(runs); !left.empty(); left = unfinished(runs), iteration++) {
       // One request after the other loses everything it has, twice; then all may finish.
@@ -259,13 +309,13 @@ TEST_CASE("golden: eviction and recompute") {
 }
 
 TEST_CASE("golden: swap out and in") {
-  for (const weir_precision precision : precisions()) {
-    CAPTURE(precision);
-    Device device(WEIR_DEVICE_CPU, 2, precision);
+  for (const Setting& setting : arithmetics()) {
+    CAPTURE(setting);
+    Device device(setting.kind, setting.threads, setting.precision, setting.flags);
     Model model(device, model_directory());
-    Cache cache(model, 4, 400, 400);
+    Cache cache(model, 4, 400, 400, setting.kv_precision);
     Step step(cache, 16, 1024);
-    std::vector<Run> runs = all_cases(cache, precision);
+    std::vector<Run> runs = all_cases(cache, setting);
     int iteration = 0;
     for (auto left = unfinished(runs); !left.empty(); left = unfinished(runs), iteration++) {
       // Others may take the freed blocks, so what comes back comes back elsewhere.
@@ -285,15 +335,15 @@ TEST_CASE("golden: swap out and in") {
 }
 
 TEST_CASE("golden: parent and child go on after a fork") {
-  for (const weir_precision precision : precisions()) {
-    CAPTURE(precision);
-    Device device(WEIR_DEVICE_CPU, 2, precision);
+  for (const Setting& setting : arithmetics()) {
+    CAPTURE(setting);
+    Device device(setting.kind, setting.threads, setting.precision, setting.flags);
     Model model(device, model_directory());
     int64_t copied = 0;
     for (const GoldenCase& golden_case : golden()) {
-      Cache cache(model, 16, 400);
+      Cache cache(model, 16, 400, 0, setting.kv_precision);
       Step step(cache, 16, 1024);
-      Run parent(cache, golden_case, precision);
+      Run parent(cache, golden_case, setting.accuracy());
       for (int i = 0; i < 21; i++) advance(step, {&parent}, 512);
       Run child(parent);
       weir_sequence copy = 0;
@@ -317,14 +367,14 @@ TEST_CASE("golden: parent and child go on after a fork") {
 }
 
 TEST_CASE("golden: the same after truncating what was appended in between") {
-  for (const weir_precision precision : precisions()) {
-    CAPTURE(precision);
-    Device device(WEIR_DEVICE_CPU, 2, precision);
+  for (const Setting& setting : arithmetics()) {
+    CAPTURE(setting);
+    Device device(setting.kind, setting.threads, setting.precision, setting.flags);
     Model model(device, model_directory());
-    Cache cache(model, 3, 400);
+    Cache cache(model, 3, 400, 0, setting.kv_precision);
     Step step(cache, 16, 1024);
     const GoldenCase& golden_case = golden()[1];
-    Run run(cache, golden_case, precision);
+    Run run(cache, golden_case, setting.accuracy());
     const std::vector<int32_t> stray(11, 17);
     while (!run.finished()) {
       const int32_t length = cache.describe(run.sequence()).length;

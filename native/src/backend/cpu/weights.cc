@@ -1,12 +1,11 @@
 #include "backend/cpu/weights.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "backend/cpu/avx512/target.h"
 #include "core/error.h"
-#include "core/philox.h"
+#include "core/random_weight.h"
 
 namespace weir::cpu {
 namespace {
@@ -15,11 +14,11 @@ constexpr const char* kUse = "a weight of the model";
 
 // Elements [first, first + count) of a random source.
 void draw(const WeightSource& source, int64_t first, int64_t count, float* out) {
-  const float width = source.deviation * std::sqrt(12.0f);
+  const float width = random_weight_width(source.deviation);
   for (int64_t i = first / 4 * 4; i < first + count; i += 4) {
-    const PhiloxBlock block = philox(source.seed, static_cast<uint64_t>(i), source.stream);
+    const PhiloxBlock block = random_weight_block(source.seed, source.stream, i / 4);
     for (int64_t j = std::max(i, first); j < std::min(i + 4, first + count); j++) {
-      out[j - first] = source.mean + width * (static_cast<float>(block.word[j - i] >> 8) * 0x1.0p-24f - 0.5f);
+      out[j - first] = random_weight(block.word[j - i], source.mean, width);
     }
   }
 }

@@ -53,7 +53,8 @@ struct SampleMemory {
 
 constexpr const char* kSampleMemory = "the sampler (weir_step_options.max_entries and .max_top_logprobs)";
 
-const void* data_of(const Weight& weight) { return static_cast<const CudaWeight&>(weight).data(); }
+const CudaWeight& weight_of(const Weight& weight) { return static_cast<const CudaWeight&>(weight); }
+const void* data_of(const Weight& weight) { return weight_of(weight).data(); }
 const float* floats_of(const Weight& weight) { return static_cast<const float*>(data_of(weight)); }
 float* floats_of(const Activations& x) { return static_cast<float*>(x.data); }
 
@@ -65,10 +66,8 @@ class CudaContext final : public Context {
         attention_(attention_limits(*device_, limits)),
         metadata_(limits, attention_),
         attention_scratch_(attention_.scratch_bytes(), "attention (weir_step_options.max_tokens)"),
-        matmul_workspace_(Matmul::workspace_bytes(device_->compute_capability()), "multiplications"),
-        matmul_(device_->cublaslt(), device_->type(), device_->compute_capability(),
-                device_->multiprocessors(), device_->deterministic(), matmul_workspace_.data(),
-                matmul_workspace_.bytes()),
+        matmul_workspace_(Matmul::workspace_bytes(*device_), "multiplications"),
+        matmul_(device_, matmul_workspace_.data()),
         sample_memory_(limits),
         sample_host_(sample_memory_.bytes(), kSampleMemory),
         sample_device_(sample_memory_.bytes(), kSampleMemory),
@@ -80,7 +79,7 @@ class CudaContext final : public Context {
   static int64_t bytes(const Device& device, const ContextLimits& limits) {
     const AttentionLimits attention = attention_limits(device, limits);
     return StepMetadata::bytes(limits, attention) + attention.scratch_bytes() +
-           Matmul::workspace_bytes(device.compute_capability()) + SampleMemory(limits).bytes() +
+           Matmul::workspace_bytes(device) + SampleMemory(limits).bytes() +
            sample_scratch_bytes(limits.max_samples, limits.vocabulary_size);
   }
 
@@ -140,11 +139,10 @@ class CudaContext final : public Context {
   }
   void matmul(const Weight& weight, Activations x, Activations out) override {
     const ElementType type = out.element_bytes == 4 ? ElementType::kF32 : device_->type();
-    matmul_.multiply(stream_.get(), static_cast<const CudaMatrix&>(weight), x.data, x.rows, out.data, type);
+    matmul_.multiply(stream_.get(), weight_of(weight), x.data, x.rows, out.data, type);
   }
   void gated_matmul(const Weight& gate_up, Activations x, Activations scratch, Activations out) override {
-    matmul_.gated(stream_.get(), static_cast<const CudaMatrix&>(gate_up), x.data, x.rows, scratch.data,
-                  out.data);
+    matmul_.gated(stream_.get(), weight_of(gate_up), x.data, x.rows, scratch.data, out.data);
   }
   void rope_append(const StepBatch& batch, int32_t layer, int32_t heads, const Weight& rotations,
                    Activations qkv, KvPool& pool) override {

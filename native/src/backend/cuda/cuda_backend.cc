@@ -7,7 +7,6 @@
 #include "backend/cuda/device.h"
 #include "backend/cuda/error.h"
 #include "backend/cuda/kv_pool.h"
-#include "backend/cuda/matmul.h"
 #include "backend/cuda/memory.h"
 #include "backend/cuda/weights.h"
 #include "core/error.h"
@@ -18,7 +17,7 @@ namespace {
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(const weir_device_options& options)
-      : device_(std::make_shared<const Device>(options)), loader_(device_->type()) {}
+      : device_(std::make_shared<const Device>(options)) {}
 
   void describe(weir_device_info& info) const override { device_->describe(info); }
 
@@ -50,12 +49,12 @@ class CudaBackend final : public Backend {
   }
 
   int64_t matrix_bytes(int64_t rows, int64_t columns) const override {
-    return CudaMatrix::bytes(rows, columns, device_->type());
+    return CudaWeight::bytes(rows, columns, device_->type());
   }
   int64_t table_bytes(int64_t rows, int64_t columns) const override { return matrix_bytes(rows, columns); }
   bool embeds_from_matrices() const override { return true; }
   int64_t available_memory() const override { return device_->available_memory(); }
-  int64_t padded_rows(int64_t rows) const override { return Matmul::padded_rows(rows); }
+  int64_t padded_rows(int64_t rows) const override { return rows; }
   int64_t context_bytes(const ContextLimits& limits) const override {
     return cuda::context_bytes(*device_, limits);
   }
@@ -69,12 +68,12 @@ class CudaBackend final : public Backend {
   }
   std::unique_ptr<Weight> make_vector(const WeightSource& source) override {
     device_->use();
-    return loader_.make_vector(source);
+    return loader_.load(source, ElementType::kF32);
   }
   std::unique_ptr<Weight> make_table(const WeightSource& source) override { return make_matrix(source); }
   std::unique_ptr<Weight> make_matrix(const WeightSource& source) override {
     device_->use();
-    return loader_.make_matrix(source);
+    return loader_.load(source, device_->type());
   }
   std::unique_ptr<KvPool> make_pool(const KvLayout& layout, int64_t blocks, int64_t swap_blocks) override {
     return std::make_unique<CudaKvPool>(device_, layout, blocks, swap_blocks);

@@ -1,0 +1,70 @@
+#include "backend/cuda/memory.h"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "backend/cuda/error.h"
+
+namespace weir::cuda {
+namespace {
+
+// Nothing asks for no bytes at all of the CUDA runtime, which answers with a null pointer.
+size_t at_least_one(int64_t bytes) { return static_cast<size_t>(std::max<int64_t>(bytes, 1)); }
+
+void* allocate_on_device(int64_t bytes, const char* what) {
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, at_least_one(bytes));
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free = 0;
+    size_t total = 0;
+    cudaMemGetInfo(&free, &total);
+    throw Error(WEIR_OUT_OF_MEMORY,
+                std::string(what) + ": " + std::to_string(bytes) +
+                    " bytes of device memory are needed in one piece, and " + std::to_string(free) +
+                    " are available in all",
+                bytes, static_cast<int64_t>(free));
+  }
+  check(error, what);
+  return data;
+}
+
+void* allocate_on_host(int64_t bytes, const char* what) {
+  void* data = nullptr;
+  const cudaError_t error = cudaMallocHost(&data, at_least_one(bytes));
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw Error(WEIR_OUT_OF_MEMORY,
+                std::string(what) + ": the host has no " + std::to_string(bytes) +
+                    " bytes of page-locked memory; use less, or raise the limit of locked memory (ulimit -l)",
+                bytes, 0);
+  }
+  check(error, what);
+  return data;
+}
+
+}  // namespace
+
+DeviceMemory::DeviceMemory(int64_t bytes, const char* what)
+    : Memory(allocate_on_device(bytes, what), static_cast<size_t>(bytes)) {
+  cudaError_t error = cudaMemset(data(), 0, this->bytes());
+  // The zeroing of device memory goes on after the call that asks for it.
+  if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
+  if (error == cudaSuccess) return;
+  cudaFree(data());
+  check(error, what);
+}
+
+DeviceMemory::~DeviceMemory() { cudaFree(data()); }
+
+PinnedMemory::PinnedMemory(int64_t bytes, const char* what)
+    : Memory(allocate_on_host(bytes, what), static_cast<size_t>(bytes)) {
+  std::memset(data(), 0, this->bytes());
+}
+
+PinnedMemory::~PinnedMemory() { cudaFreeHost(data()); }
+
+}  // namespace weir::cuda
