@@ -1,81 +1,24 @@
 // The attention kernels and rope_append against references in fp64, on a CUDA device or the emulator.
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 #include <cuda_fp8.h>
-#include <cuda_runtime_api.h>
 #include <doctest/doctest.h>
 
 #include <cstring>
 #include <set>
 
 #include "backend/cuda/attention_plan.h"
-#include "backend/cuda/error.h"
 #include "backend/cuda/operators.h"
+#include "cuda_support.h"
 #include "operator_support.h"
 
 using namespace weir;
 using namespace weir::cuda;
+using weir::test::DeviceArray;
+using weir::test::has_cuda_device;
 using weir::test::random_floats;
 using weir::test::RandomBatch;
+using weir::test::test_stream;
 
 namespace {
-
-bool has_device() {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) == cudaSuccess && count > 0) return true;
-  MESSAGE("skipped: no CUDA device");
-  return false;
-}
-
-// Bytes on the device that start out as NaNs of every type.
-class DeviceBytes {
- public:
-  explicit DeviceBytes(size_t bytes) : bytes_(bytes) {
-    check(cudaMalloc(&data_, std::max<size_t>(bytes, 1)), "a test");
-    check(cudaMemset(data_, 0xff, bytes), "a test");
-  }
-  template <typename T>
-  explicit DeviceBytes(const std::vector<T>& values) : DeviceBytes(values.size() * sizeof(T)) {
-    copy_from(values);
-  }
-  ~DeviceBytes() { cudaFree(data_); }
-  DeviceBytes(const DeviceBytes&) = delete;
-  DeviceBytes& operator=(const DeviceBytes&) = delete;
-
-  template <typename T>
-  void copy_from(const std::vector<T>& values) {
-    REQUIRE(values.size() * sizeof(T) <= bytes_);
-    check(cudaMemcpy(data_, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice), "a test");
-  }
-  template <typename T>
-  std::vector<T> values() const {
-    std::vector<T> values(bytes_ / sizeof(T));
-    check(cudaMemcpy(values.data(), data_, bytes_, cudaMemcpyDeviceToHost), "a test");
-    return values;
-  }
-  template <typename T>
-  T* as() const {
-    return static_cast<T*>(data_);
-  }
-  void clear() { check(cudaMemset(data_, 0, bytes_), "a test"); }
-
- private:
-  void* data_ = nullptr;
-  size_t bytes_;
-};
-
-class Stream {
- public:
-  Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a test"); }
-  ~Stream() { cudaStreamDestroy(stream_); }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-  operator cudaStream_t() const { return stream_; }
-  void synchronize() const { check(cudaStreamSynchronize(stream_), "a test"); }
-
- private:
-  cudaStream_t stream_ = nullptr;
-};
 
 // One element as the device keeps it, and back.
 uint16_t to_bits(ElementType type, float value) {
@@ -162,43 +105,40 @@ struct Kind {
   int64_t columns() const { return (int64_t{heads.query} + 2 * heads.kv) * heads.size; }
 };
 
-// Where the arrays of a batch lie on the device, with room for more.
+// The arrays of a batch on the device, with room for others.
 class BatchOnDevice {
  public:
-  explicit BatchOnDevice(const StepBatch& batch, size_t room = 0)
-      : positions_(bytes(batch.tokens, room)),
-        entries_(bytes(batch.tokens, room)),
-        query_starts_(bytes(batch.entries + 1, room)),
-        contexts_(bytes(batch.entries, room)),
-        tables_(bytes(batch.table_starts[batch.entries], room)),
-        table_starts_(bytes(2 * (batch.entries + 1), room)) {
+  explicit BatchOnDevice(const StepBatch& batch, int64_t room = 0)
+      : positions_(std::max<int64_t>(batch.tokens, room)),
+        entries_(std::max<int64_t>(batch.tokens, room)),
+        query_starts_(std::max<int64_t>(batch.entries + 1, room)),
+        contexts_(std::max<int64_t>(batch.entries, room)),
+        tables_(std::max(batch.table_starts[batch.entries], room)),
+        table_starts_(std::max<int64_t>(batch.entries + 1, room)) {
     set(batch);
   }
   void set(const StepBatch& batch) {
-    const auto copy = [](DeviceBytes& to, const auto* from, int64_t count) {
-      to.copy_from(std::vector(from, from + count));
-    };
-    copy(positions_, batch.positions, batch.tokens);
-    copy(entries_, batch.entry_of_token, batch.tokens);
-    copy(query_starts_, batch.query_starts, batch.entries + 1);
-    copy(contexts_, batch.context_lengths, batch.entries);
-    copy(tables_, batch.block_tables, batch.table_starts[batch.entries]);
-    copy(table_starts_, batch.table_starts, batch.entries + 1);
+    positions_.assign(std::span(batch.positions, batch.tokens));
+    entries_.assign(std::span(batch.entry_of_token, batch.tokens));
+    query_starts_.assign(std::span(batch.query_starts, batch.entries + 1));
+    contexts_.assign(std::span(batch.context_lengths, batch.entries));
+    tables_.assign(std::span(batch.block_tables, batch.table_starts[batch.entries]));
+    table_starts_.assign(std::span(batch.table_starts, batch.entries + 1));
   }
   DeviceBatch view() const {
     DeviceBatch batch;
-    batch.positions = positions_.as<int32_t>();
-    batch.entry_of_token = entries_.as<int32_t>();
-    batch.query_starts = query_starts_.as<int32_t>();
-    batch.context_lengths = contexts_.as<int32_t>();
-    batch.block_tables = tables_.as<int32_t>();
-    batch.table_starts = table_starts_.as<int64_t>();
+    batch.positions = positions_.data();
+    batch.entry_of_token = entries_.data();
+    batch.query_starts = query_starts_.data();
+    batch.context_lengths = contexts_.data();
+    batch.block_tables = tables_.data();
+    batch.table_starts = table_starts_.data();
     return batch;
   }
 
  private:
-  static size_t bytes(int64_t count, size_t room) { return std::max<size_t>(count, room) * 4; }
-  DeviceBytes positions_, entries_, query_starts_, contexts_, tables_, table_starts_;
+  DeviceArray<int32_t> positions_, entries_, query_starts_, contexts_, tables_;
+  DeviceArray<int64_t> table_starts_;
 };
 
 // Keys and values of sequences, by entry, [position][kv_head][size], as numbers and as the pool's bytes.
@@ -282,8 +222,9 @@ std::vector<double> expected_row(const Heads& heads, std::span<const float> row,
 AttentionLimits limits_for(const Kind& kind, int32_t entries, int32_t tokens, int32_t context_length) {
   int device = 0;
   int multiprocessors = 0;
-  check(cudaGetDevice(&device), "a test");
-  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "a test");
+  weir::cuda::check(cudaGetDevice(&device), "a test");
+  weir::cuda::check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+                    "a test");
   AttentionLimits limits;
   limits.max_entries = entries;
   limits.max_tokens = tokens;
@@ -299,22 +240,18 @@ AttentionLimits limits_for(const Kind& kind, int32_t entries, int32_t tokens, in
 class Device {
  public:
   Device(const Kind& kind, const StepBatch& batch, const std::vector<uint8_t>& pool, int32_t context_length,
-         size_t room = 0)
+         int64_t room = 0)
       : kind_(kind),
         limits_(limits_for(kind, batch.entries, batch.tokens, context_length)),
         launch_(prepare_attention(kind.shape(), limits_)),
         batch_(batch, room),
         lists_(limits_.plan_bytes()),
         scratch_(limits_.scratch_bytes()),
-        qkv_(batch.tokens * kind.columns() * 2),
+        qkv_(batch.tokens * kind.columns()),
         pool_(pool),
-        out_(int64_t{batch.tokens} * kind.heads.query * kind.heads.size * 2) {
+        out_(int64_t{batch.tokens} * kind.heads.query * kind.heads.size) {
     // The counters; partial results that nobody wrote must not be read.
-    DeviceBytes zeros(limits_.partial_sums_offset());
-    zeros.clear();
-    check(cudaMemcpy(scratch_.as<void>(), zeros.as<void>(), limits_.partial_sums_offset(),
-                     cudaMemcpyDeviceToDevice),
-          "a test");
+    scratch_.assign(std::vector<std::byte>(limits_.partial_sums_offset()));
     set(batch);
   }
 
@@ -322,44 +259,45 @@ class Device {
     std::vector<std::byte> lists(limits_.plan_bytes());
     const AttentionPlanSize size = write_attention_plan(batch, limits_, lists.data());
     lists.resize(size.bytes);
-    lists_.copy_from(lists);
+    lists_.assign(lists);
     batch_.set(batch);
-    plan_.lists = lists_.as<void>();
+    plan_.lists = lists_.data();
     plan_.prefill_work = size.prefill_work;
-    plan_.launch = launch_;
     plan_.limits = limits_;
     rows_ = batch.tokens;
   }
-  void set_qkv(const std::vector<uint16_t>& qkv) { qkv_.copy_from(qkv); }
+  void set_qkv(const std::vector<uint16_t>& qkv) { qkv_.assign(qkv); }
 
-  void launch(cudaStream_t stream) {
+  void launch(cudaStream_t stream) const {
     AttentionArguments arguments;
     arguments.shape = kind_.shape();
     arguments.batch = batch_.view();
     arguments.plan = plan_;
+    arguments.launch = launch_;
     arguments.rows = rows_;
-    arguments.scratch = scratch_.as<void>();
-    arguments.qkv = qkv_.as<void>();
-    arguments.pool = pool_.as<void>();
-    arguments.out = out_.as<void>();
+    arguments.scratch = scratch_.data();
+    arguments.qkv = qkv_.data();
+    arguments.pool = pool_.data();
+    arguments.out = out_.data();
     attention(stream, arguments);
   }
   // Bits of the result, over NaNs.
   std::vector<uint16_t> run(const std::vector<uint16_t>& qkv) {
     set_qkv(qkv);
-    const Stream stream;
-    launch(stream);
-    stream.synchronize();
+    launch(test_stream());
     return out();
   }
-  std::vector<uint16_t> out() const { return out_.values<uint16_t>(); }
+  std::vector<uint16_t> out() const { return out_.values(); }
 
  private:
   Kind kind_;
   AttentionLimits limits_;
   AttentionLaunch launch_;
   BatchOnDevice batch_;
-  DeviceBytes lists_, scratch_, qkv_, pool_, out_;
+  DeviceArray<std::byte> lists_, scratch_;
+  DeviceArray<uint16_t> qkv_;
+  DeviceArray<uint8_t> pool_;
+  DeviceArray<uint16_t> out_;
   AttentionPlan plan_;
   int64_t rows_ = 0;
 };
@@ -421,14 +359,14 @@ const std::vector<RandomBatch::Entry> kRagged = {{1, 1}, {37, 1},  {70, 9}, {129
 }  // namespace
 
 TEST_CASE("cuda attention: ragged mixtures of prefills and decodes, for several shapes and block sizes") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   for (const Heads& heads : {kStories260K, kOdd, kPlain128, kPlain64, kGrouped128, kGrouped64, kWideGroup}) {
     for (const int32_t block_size : {1, 3, 16, 128}) check_attention({heads, block_size}, kRagged);
   }
 }
 
 TEST_CASE("cuda attention: every type of activations, keys and values") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   for (const Heads& heads : {kOdd, kPlain128, kPlain64, kGrouped128, kGrouped64}) {
     for (const int32_t block_size : {3, 16}) {
       for (const Kind& kind : kinds_of(heads, block_size)) check_attention(kind, kRagged);
@@ -437,13 +375,13 @@ TEST_CASE("cuda attention: every type of activations, keys and values") {
 }
 
 TEST_CASE("cuda attention: the head counts of Llama-2-7B, 13B and TinyLlama") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   const std::vector<RandomBatch::Entry> entries = {{150, 1}, {20, 20}, {1, 1}};
   for (const Heads& heads : {kLlama7B, kLlama13B, kTinyLlama}) check_attention({heads}, entries);
 }
 
 TEST_CASE("cuda attention: long contexts and prefills of several tiles") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   check_attention({kPlain128}, std::vector<RandomBatch::Entry>{{4096, 1}, {1025, 1}, {1023, 2}});
   check_attention({kGrouped64}, std::vector<RandomBatch::Entry>{{4096, 1}, {1025, 3}});
   check_attention({kPlain64}, std::vector<RandomBatch::Entry>{{333, 200}, {130, 130}}, 1, 7);
@@ -452,13 +390,13 @@ TEST_CASE("cuda attention: long contexts and prefills of several tiles") {
 }
 
 TEST_CASE("cuda attention: scores so large that exp overflows without the running maximum") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   const std::vector<RandomBatch::Entry> entries = {{200, 3}, {33, 33}, {300, 1}};
   for (const Heads& heads : {kStories260K, kPlain128, kGrouped64}) check_attention({heads, 3}, entries, 200);
 }
 
 TEST_CASE("cuda attention: the bits of a row do not depend on the rest of the batch") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   const std::vector<RandomBatch::Entry> entries = {{300, 1}, {70, 40}, {129, 1}, {1, 1}, {90, 90}, {257, 1}};
   for (const Heads& heads : {kPlain128, kGrouped64, kOdd}) {
     for (const ElementType kv : {ElementType::kF16, ElementType::kInt8}) {
@@ -492,7 +430,7 @@ TEST_CASE("cuda attention: the bits of a row do not depend on the rest of the ba
 }
 
 TEST_CASE("cuda attention: a recorded step is replayed with other contexts and fewer entries") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   for (const Heads& heads : {kPlain128, kGrouped64, kOdd}) {
     const Kind kind{heads};
     const std::vector<RandomBatch::Entry> first = {{20, 1}, {300, 1}, {1, 1}, {140, 1}};
@@ -513,19 +451,18 @@ TEST_CASE("cuda attention: a recorded step is replayed with other contexts and f
     contexts.pool.resize(std::max(contexts.pool.size(), ignored.pool.size()), 0xff);
     Device device(kind, recorded.view(), contexts.pool, 512, 200);
     device.set_qkv(qkv);
-    const Stream stream;
+    const cudaStream_t stream = test_stream();
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a test");
+    weir::cuda::check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a test");
     device.launch(stream);
-    check(cudaStreamEndCapture(stream, &graph), "a test");
-    check(cudaGraphInstantiate(&executable, graph, 0), "a test");
+    weir::cuda::check(cudaStreamEndCapture(stream, &graph), "a test");
+    weir::cuda::check(cudaGraphInstantiate(&executable, graph, 0), "a test");
     device.set(replayed.view());
-    for (int round = 0; round < 2; round++) check(cudaGraphLaunch(executable, stream), "a test");
-    stream.synchronize();
+    for (int round = 0; round < 2; round++) weir::cuda::check(cudaGraphLaunch(executable, stream), "a test");
     std::vector<uint16_t> out = device.out();
-    check(cudaGraphExecDestroy(executable), "a test");
-    check(cudaGraphDestroy(graph), "a test");
+    weir::cuda::check(cudaGraphExecDestroy(executable), "a test");
+    weir::cuda::check(cudaGraphDestroy(graph), "a test");
 
     const int64_t row_size = int64_t{heads.query} * heads.size;
     CHECK(std::count(out.begin() + 3 * row_size, out.end(), 0xffff) == row_size);
@@ -537,7 +474,7 @@ TEST_CASE("cuda attention: a recorded step is replayed with other contexts and f
 }
 
 TEST_CASE("cuda attention: head sizes that there is nothing for") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   for (const int32_t size : {7, 258}) {
     const Kind kind{{2, 2, size}};
     try {
@@ -550,7 +487,7 @@ TEST_CASE("cuda attention: head sizes that there is nothing for") {
 }
 
 TEST_CASE("cuda rope_append rotates halves and puts keys and values where the block table says") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   const std::vector<RandomBatch::Entry> entries = {{40, 25}, {1, 1}, {17, 1}, {30, 30}};
   for (const Heads& heads : {kStories260K, kOdd, kPlain64, kGrouped128, kLlama7B}) {
     for (const Kind& kind : kinds_of(heads, heads.size == 10 ? 3 : 16)) {
@@ -566,15 +503,13 @@ TEST_CASE("cuda rope_append rotates halves and puts keys and values where the bl
       const auto qkv = all_to_bits(kind.type, random_floats(batch.tokens * kind.columns(), 7));
       const auto rotations = random_floats(int64_t{64} * heads.size, 8);
       const BatchOnDevice on_device(batch);
-      const DeviceBytes rotations_on_device(rotations);
-      const DeviceBytes qkv_on_device(qkv);
-      const DeviceBytes pool_on_device(static_cast<size_t>(random.blocks * layout.block_bytes()));
-      const Stream stream;
-      rope_append(stream, kind.shape(), on_device.view(), rotations_on_device.as<float>(),
-                  qkv_on_device.as<void>(), pool_on_device.as<void>(), batch.tokens);
-      stream.synchronize();
-      const std::vector<float> out = all_from_bits(kind.type, qkv_on_device.values<uint16_t>());
-      const std::vector<uint8_t> pool = pool_on_device.values<uint8_t>();
+      const DeviceArray<float> rotations_on_device(rotations);
+      const DeviceArray<uint16_t> qkv_on_device(qkv);
+      const DeviceArray<uint8_t> pool_on_device(static_cast<size_t>(random.blocks * layout.block_bytes()));
+      rope_append(test_stream(), kind.shape(), on_device.view(), rotations_on_device.data(),
+                  qkv_on_device.data(), pool_on_device.data(), batch.tokens);
+      const std::vector<float> out = all_from_bits(kind.type, qkv_on_device.values());
+      const std::vector<uint8_t> pool = pool_on_device.values();
       std::vector<bool> written(pool.size());
       const auto read = [&](int64_t offset, void* to, size_t bytes) {
         std::memcpy(to, pool.data() + offset, bytes);
@@ -649,7 +584,7 @@ TEST_CASE("cuda rope_append rotates halves and puts keys and values where the bl
 }
 
 TEST_CASE("cuda rope_append: a head of zeros is kept as zeros") {
-  if (!has_device()) return;
+  if (!has_cuda_device()) return;
   for (const ElementType kv : {ElementType::kInt8, ElementType::kFp8}) {
     for (const Heads& heads : {kPlain64, kOdd}) {
       const Kind kind{heads, 16, ElementType::kF16, kv};
@@ -657,14 +592,12 @@ TEST_CASE("cuda rope_append: a head of zeros is kept as zeros") {
       const StepBatch batch = random.view();
       const KvLayout layout = kind.shape().layout;
       const BatchOnDevice on_device(batch);
-      const DeviceBytes rotations(random_floats(heads.size, 8));
-      const DeviceBytes qkv(std::vector<uint16_t>(kind.columns(), 0));
-      const DeviceBytes pool(static_cast<size_t>(random.blocks * layout.block_bytes()));
-      const Stream stream;
-      rope_append(stream, kind.shape(), on_device.view(), rotations.as<float>(), qkv.as<void>(),
-                  pool.as<void>(), 1);
-      stream.synchronize();
-      const std::vector<uint8_t> bytes = pool.values<uint8_t>();
+      const DeviceArray<float> rotations(random_floats(heads.size, 8));
+      const DeviceArray<uint16_t> qkv(std::vector<uint16_t>(kind.columns(), 0));
+      const DeviceArray<uint8_t> pool(static_cast<size_t>(random.blocks * layout.block_bytes()));
+      rope_append(test_stream(), kind.shape(), on_device.view(), rotations.data(), qkv.data(), pool.data(),
+                  1);
+      const std::vector<uint8_t> bytes = pool.values();
       const int32_t block = random.block_tables[0];
       for (int32_t h = 0; h < heads.kv; h++) {
         for (const int64_t tile : {layout.key_tile_index(1, h), layout.value_tile_index(1, h)}) {

@@ -9,7 +9,7 @@ namespace weir::cuda {
 namespace {
 
 constexpr int32_t kLargestHead = 256;
-constexpr int kBulkCopies = 9;  // major compute capability that has them, and overlapping kernels
+constexpr int kBulkCopies = 9;  // major compute capability that has them
 constexpr float kLog2E = 1.4426950408889634f;
 
 }  // namespace
@@ -52,7 +52,6 @@ AttentionLaunch prepare_attention(const QkvShape& shape, const AttentionLimits& 
   AttentionLaunch launch;
   // They take tokens by 16.
   launch.bulk_copies = major >= kBulkCopies && shape.layout.block_size % 16 == 0;
-  launch.overlapped = major >= kBulkCopies;
   if (!has_tiled_kernels(size)) return launch;
   if (shape.heads == shape.layout.kv_heads) prepare_decode(shape, limits, launch);
   prepare_tensor(shape, limits, launch);

@@ -110,7 +110,6 @@ class BlockDivider {
 struct AttentionLaunch {
   int32_t decode_blocks = 0;  // as many as are resident at once
   bool bulk_copies = false;   // of keys and values into shared memory (compute capability 9.0)
-  bool overlapped = false;    // kernels begin before the one before them has ended (9.0)
 };
 
 // Where the work lists of one step lie on the device. The same for every step of a context with the same
@@ -119,8 +118,7 @@ struct AttentionPlan {
   const void* lists = nullptr;  // as write_attention_plan wrote them
   bool decodes = true;          // whether there may be decode work; a recorded step must say so
   int32_t prefill_work = 0;     // as write_attention_plan returned it
-  AttentionLaunch launch;
-  AttentionLimits limits;
+  AttentionLimits limits;       // of the context: they say where partial results lie in the scratch memory
 };
 
 struct AttentionPlanSize {
@@ -129,7 +127,8 @@ struct AttentionPlanSize {
   int32_t prefill_work = 0;
 };
 
-// Writes the work lists of `batch` to `lists`, which has limits.plan_bytes() and is aligned to 16 bytes.
+// Writes the work lists of `batch` to `lists`, which is aligned to 16 bytes and has limits.plan_bytes(), of
+// limits that may be lowered to the entries and tokens of this step.
 // Padded entries get no work. How a row is cut does not depend on the other rows. Returns what was written.
 AttentionPlanSize write_attention_plan(const StepBatch& batch, const AttentionLimits& limits,
                                        std::byte* lists);

@@ -442,10 +442,9 @@ void prepare_decode(const QkvShape& shape, const AttentionLimits& limits, Attent
 }
 
 void decode_attention(cudaStream_t stream, const AttentionArguments& arguments) {
-  const AttentionLaunch& how = arguments.plan.launch;
+  const AttentionLaunch& how = arguments.launch;
   with_kernel(arguments.shape, how.bulk_copies, [&](auto kernel, int bytes) {
-    const LaunchShape shape{dim3(how.decode_blocks), dim3(kThreads), static_cast<size_t>(bytes),
-                            how.overlapped};
+    const LaunchShape shape{dim3(how.decode_blocks), dim3(kThreads), static_cast<size_t>(bytes), true};
     launch(kernel, shape, stream, attention_parameters(arguments));
   });
 }

@@ -119,8 +119,7 @@ void with_kv(const QkvShape& shape, const Use& use) {
 void general_attention(cudaStream_t stream, const AttentionArguments& arguments) {
   const auto use = [&](auto kernel) {
     const dim3 grid(static_cast<uint32_t>(arguments.rows * arguments.shape.heads));
-    launch(kernel, LaunchShape{grid, dim3(kThreads), 0, arguments.plan.launch.overlapped}, stream,
-           attention_parameters(arguments));
+    launch(kernel, LaunchShape{grid, dim3(kThreads), 0, true}, stream, attention_parameters(arguments));
   };
   if (arguments.shape.type == ElementType::kBf16) {
     with_kv<ElementType::kBf16>(arguments.shape, use);

@@ -49,9 +49,8 @@ void gather_samples(cudaStream_t stream, ElementType type, const DeviceBatch& ba
 struct QkvShape {
   ElementType type = ElementType::kF16;
   int32_t layer = 0;
-  int32_t heads = 0;        // kv_heads and head_size are those of the layout
-  KvLayout layout;          // layout.element says how keys and values are kept
-  bool overlapped = false;  // rope_append: the kernel before it is one of this library's (sm_90)
+  int32_t heads = 0;  // kv_heads and head_size are those of the layout
+  KvLayout layout;    // layout.element says how keys and values are kept
 };
 
 // Rotates (rotate-half) queries and keys of qkv = [rows][heads + 2 kv_heads][head_size] in place and writes
@@ -64,6 +63,7 @@ struct AttentionArguments {
   QkvShape shape;
   DeviceBatch batch;
   AttentionPlan plan;       // where the work lists of this step lie on the device
+  AttentionLaunch launch;   // as prepare_attention returned it
   int64_t rows = 0;         // of qkv and out, padded ones included
   void* scratch = nullptr;  // AttentionLimits::scratch_bytes()
   const void* qkv = nullptr;

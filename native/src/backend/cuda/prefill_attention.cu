@@ -519,10 +519,9 @@ void prepare_tensor(const QkvShape& shape, const AttentionLimits& limits, Attent
 }
 
 void grouped_decode_attention(cudaStream_t stream, const AttentionArguments& arguments) {
-  const AttentionLaunch& how = arguments.plan.launch;
+  const AttentionLaunch& how = arguments.launch;
   with_kernel(arguments.shape, true, [&](auto kernel, int bytes) {
-    const LaunchShape shape{dim3(how.decode_blocks), dim3(kThreads), static_cast<size_t>(bytes),
-                            how.overlapped};
+    const LaunchShape shape{dim3(how.decode_blocks), dim3(kThreads), static_cast<size_t>(bytes), true};
     launch(kernel, shape, stream, attention_parameters(arguments));
   });
 }
@@ -531,7 +530,7 @@ void prefill_attention(cudaStream_t stream, const AttentionArguments& arguments)
   const AttentionPlan& plan = arguments.plan;
   with_kernel(arguments.shape, false, [&](auto kernel, int bytes) {
     const LaunchShape shape{dim3(plan.prefill_work * arguments.shape.layout.kv_heads), dim3(kThreads),
-                            static_cast<size_t>(bytes), plan.launch.overlapped};
+                            static_cast<size_t>(bytes), true};
     launch(kernel, shape, stream, attention_parameters(arguments));
   });
 }

@@ -208,12 +208,12 @@ __global__ void __launch_bounds__(kThreads) general_rope_kernel(const RopeParame
 }
 
 template <ElementType kType, ElementType kKv>
-void launch_rope(cudaStream_t stream, const RopeParameters& p, int64_t rows, bool overlapped) {
+void launch_rope(cudaStream_t stream, const RopeParameters& p, int64_t rows) {
   const int32_t all_heads = p.heads + 2 * p.layout.kv_heads;
   const auto with = [&](auto kernel, int32_t lanes_of_head) {
     const int64_t blocks = (int64_t{all_heads} * lanes_of_head + kThreads - 1) / kThreads;
     const LaunchShape shape{dim3(static_cast<uint32_t>(rows), static_cast<uint32_t>(blocks)), dim3(kThreads),
-                            0, overlapped};
+                            0, true};
     launch(kernel, shape, stream, p);
   };
   switch (p.layout.head_size) {
@@ -230,11 +230,11 @@ template <ElementType kType>
 void launch_rope(cudaStream_t stream, const QkvShape& shape, const RopeParameters& p, int64_t rows) {
   switch (element_type_of(shape.layout.element.precision)) {
     case ElementType::kInt8:
-      return launch_rope<kType, ElementType::kInt8>(stream, p, rows, shape.overlapped);
+      return launch_rope<kType, ElementType::kInt8>(stream, p, rows);
     case ElementType::kFp8:
-      return launch_rope<kType, ElementType::kFp8>(stream, p, rows, shape.overlapped);
+      return launch_rope<kType, ElementType::kFp8>(stream, p, rows);
     default:
-      return launch_rope<kType, kType>(stream, p, rows, shape.overlapped);
+      return launch_rope<kType, kType>(stream, p, rows);
   }
 }
 
