@@ -56,6 +56,12 @@ class DeviceArray {
 
   T* data() const { return data_; }
 
+  // Overwrites the first elements.
+  void assign(std::span<const T> values) {
+    REQUIRE(values.size() <= size_);
+    cuda::check(cudaMemcpy(data_, values.data(), values.size_bytes(), cudaMemcpyHostToDevice), "a test");
+  }
+
   // Waits for all that was launched. Checks that the margin is as it was.
   std::vector<T> values() const {
     cuda::check(cudaDeviceSynchronize(), "a test");

@@ -149,12 +149,16 @@ class CudaContext final : public Context {
     cuda::rope_append(stream_.get(), shape_of(layer, heads, pool), metadata_.batch(), floats_of(rotations),
                       qkv.data, pool.data(), batch.tokens);
   }
-  void attention(const StepBatch&, int32_t layer, int32_t heads, Activations qkv, const KvPool& pool,
+  void attention(const StepBatch& batch, int32_t layer, int32_t heads, Activations qkv, const KvPool& pool,
                  Activations out) override {
     AttentionArguments arguments;
     arguments.shape = shape_of(layer, heads, pool);
     arguments.batch = metadata_.batch();
     arguments.plan = metadata_.plan();
+    // The first time is in prepare(), before anything is recorded.
+    if (!attention_launch_) attention_launch_ = prepare_attention(arguments.shape, attention_);
+    arguments.launch = *attention_launch_;
+    arguments.rows = batch.tokens;
     arguments.scratch = attention_scratch_.data();
     arguments.qkv = qkv.data;
     arguments.pool = pool.data();
@@ -330,6 +334,7 @@ class CudaContext final : public Context {
   ContextLimits limits_;
   Stream stream_;
   AttentionLimits attention_;
+  std::optional<AttentionLaunch> attention_launch_;
   StepMetadata metadata_;
   DeviceMemory attention_scratch_;
   DeviceMemory matmul_workspace_;

@@ -53,8 +53,8 @@ struct QkvShape {
   KvLayout layout;    // layout.element says how keys and values are kept
 };
 
-// Rotates (rotate-half) queries and keys of qkv = [rows][heads + 2 kv_heads][head_size] and writes keys and
-// values into the pool; the rotated queries stay in qkv. rotations = [context_length][head_size / 2][cos,
+// Rotates (rotate-half) queries and keys of qkv = [rows][heads + 2 kv_heads][head_size] in place and writes
+// keys and values into the pool. rotations = [context_length][head_size / 2][cos,
 // sin] in floats. Rows with position -1 are left alone.
 void rope_append(cudaStream_t stream, const QkvShape& shape, const DeviceBatch& batch, const float* rotations,
                  void* qkv, void* pool, int64_t rows);
@@ -63,13 +63,20 @@ struct AttentionArguments {
   QkvShape shape;
   DeviceBatch batch;
   AttentionPlan plan;       // where the work lists of this step lie on the device
+  AttentionLaunch launch;   // as prepare_attention returned it
+  int64_t rows = 0;         // of qkv and out, padded ones included
   void* scratch = nullptr;  // AttentionLimits::scratch_bytes()
   const void* qkv = nullptr;
   const void* pool = nullptr;
   void* out = nullptr;  // [rows][heads][head_size]
 };
 
-// Causal softmax attention with scale 1 / sqrt(head_size) of the queries in qkv over the paged context.
+// Asks the current device for what the kernels of attention() need and finds how to launch them. Once for a
+// context, before anything is recorded. Throws WEIR_UNSUPPORTED for head sizes that are odd or above 256.
+AttentionLaunch prepare_attention(const QkvShape& shape, const AttentionLimits& limits);
+
+// Causal softmax attention with scale 1 / sqrt(head_size) of the queries in qkv over the paged context. Rows
+// of padding are not written. The numbers of a row do not depend on the other rows.
 void attention(cudaStream_t stream, const AttentionArguments& arguments);
 
 // What one row of logits is sampled with. On the device.

@@ -97,14 +97,14 @@ void StepMetadata::upload(const StepBatch& batch, int32_t entries, cudaStream_t 
         entries + 1, blocks);
   if (blocks > 0)
     std::copy_n(batch.block_tables, blocks, reinterpret_cast<int32_t*>(host + layout.block_tables));
-  const int64_t plan_bytes = write_attention_plan(batch, sizes, host + layout.plan);
+  const AttentionPlanSize plan = write_attention_plan(batch, sizes, host + layout.plan);
 
   std::byte* const device = static_cast<std::byte*>(device_.data());
   const auto copy = [&](int64_t begin, int64_t end) {
     check(cudaMemcpyAsync(device + begin, host + begin, end - begin, cudaMemcpyHostToDevice, stream),
           "copying the tables of a step");
   };
-  const int64_t plan_end = layout.plan + plan_bytes;
+  const int64_t plan_end = layout.plan + plan.bytes;
   const int64_t end = layout.block_tables + blocks * 4;
   // A second copy costs about as much as these bytes.
   constexpr int64_t kGap = 64 << 10;
@@ -125,8 +125,9 @@ void StepMetadata::upload(const StepBatch& batch, int32_t entries, cudaStream_t 
   batch_.block_tables = at(layout.block_tables);
   batch_.table_starts = reinterpret_cast<const int64_t*>(device + layout.table_starts);
   plan_.lists = device + layout.plan;
-  plan_.limits = sizes;
-  plan_.prefill = batch.tokens > batch.entries;
+  plan_.limits = attention_;
+  plan_.decodes = plan.decode_work > 0 || plan.prefill_work == 0;
+  plan_.prefill_work = plan.prefill_work;
 }
 
 }  // namespace weir::cuda
