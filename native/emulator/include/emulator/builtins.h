@@ -7,7 +7,6 @@
 #define __device__
 #define __host__
 #define __forceinline__ inline
-#define __noinline__
 #define __launch_bounds__(...)
 #define __grid_constant__
 // All threads of a block run on one thread of the operating system, and it runs one block at a time. Before
