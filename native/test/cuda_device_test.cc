@@ -1,5 +1,5 @@
-// How the CUDA backend fails, and that what failed can be told apart and leaves nothing behind. On the emulator, which fails when it
-// is told to.
+// How the CUDA backend fails, and that what failed can be told apart and leaves nothing behind. On the
+// emulator, which fails when it is told to.
 #include <doctest/doctest.h>
 
 #if defined(WEIR_EMULATED)
@@ -159,7 +159,8 @@ TEST_CASE("cuda: a step that runs out of memory fails alone and conserves blocks
       const weir_cache_statistics before = decoding.cache().statistics();
       // Each time another call of the step fails.
       const char* calls[] = {"cudaMemcpyAsync", flags == 0 ? "cudaGraphLaunch" : "cudaLaunchKernelExC"};
-      weir_emulator_fail_call(calls[round % 2], 1 + (round % 2 == 0 ? round / 2 : 0), cudaErrorMemoryAllocation, 0);
+      weir_emulator_fail_call(calls[round % 2], 1 + (round % 2 == 0 ? round / 2 : 0),
+                              cudaErrorMemoryAllocation, 0);
       CHECK(decoding.decode() == WEIR_OUT_OF_MEMORY);
       CHECK(contains(decoding.step().error().message, "weir_"));
       check_same(decoding.cache().statistics(), before);
@@ -181,13 +182,15 @@ TEST_CASE("cuda: a copy on write or a swap that fails leaves the cache as it was
   check_same(decoding.cache().statistics(), before);
 
   weir_emulator_fail_call("cudaMemcpyAsync", 2, cudaErrorMemoryAllocation, 0);
-  CHECK(weir_sequence_swap_out(decoding.cache().handle(), decoding.sequences()[1], nullptr) == WEIR_OUT_OF_MEMORY);
+  CHECK(weir_sequence_swap_out(decoding.cache().handle(), decoding.sequences()[1], nullptr) ==
+        WEIR_OUT_OF_MEMORY);
   check_same(decoding.cache().statistics(), before);
   CHECK(decoding.cache().describe(decoding.sequences()[1]).swapped == 0);
   REQUIRE(weir_sequence_swap_out(decoding.cache().handle(), decoding.sequences()[1], nullptr) == WEIR_OK);
   const weir_cache_statistics swapped = decoding.cache().statistics();
   weir_emulator_fail_call("cudaMemcpyAsync", 2, cudaErrorMemoryAllocation, 0);
-  CHECK(weir_sequence_swap_in(decoding.cache().handle(), decoding.sequences()[1], nullptr) == WEIR_OUT_OF_MEMORY);
+  CHECK(weir_sequence_swap_in(decoding.cache().handle(), decoding.sequences()[1], nullptr) ==
+        WEIR_OUT_OF_MEMORY);
   check_same(decoding.cache().statistics(), swapped);
   REQUIRE(weir_sequence_swap_in(decoding.cache().handle(), decoding.sequences()[1], nullptr) == WEIR_OK);
   CHECK(decoding.decode() == WEIR_OK);
@@ -204,7 +207,8 @@ TEST_CASE("cuda: after an error that the device does not survive every call says
     CHECK(contains(decoding.step().error().message, "cudaErrorIllegalAddress"));
     check_same(decoding.cache().statistics(), before);
     CHECK(decoding.decode() == WEIR_DEVICE_FAILED);
-    CHECK(weir_sequence_swap_out(decoding.cache().handle(), decoding.sequences()[1], nullptr) == WEIR_DEVICE_FAILED);
+    CHECK(weir_sequence_swap_out(decoding.cache().handle(), decoding.sequences()[1], nullptr) ==
+          WEIR_DEVICE_FAILED);
     check_same(decoding.cache().statistics(), before);
   }
   weir_emulator_reset();
@@ -225,8 +229,8 @@ TEST_CASE("cuda: a model, a cache and a step take what the plan said, and give i
     step_options.max_entries = 6;
     step_options.max_tokens = 70;
     auto plan = make<weir_memory_plan>();
-    REQUIRE(weir_plan_memory(device.handle(), model_directory().c_str(), nullptr, &cache_options, &step_options,
-                             &plan, nullptr) == WEIR_OK);
+    REQUIRE(weir_plan_memory(device.handle(), model_directory().c_str(), nullptr, &cache_options,
+                             &step_options, &plan, nullptr) == WEIR_OK);
     {
       const auto used = [&] {
         auto info = make<weir_device_info>();

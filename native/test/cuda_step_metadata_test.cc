@@ -1,11 +1,10 @@
-#include "backend/cuda/step_metadata.h"
-
 #include <cuda_runtime_api.h>
 #include <doctest/doctest.h>
 
 #include <vector>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/step_metadata.h"
 #include "cuda_support.h"
 #include "operator_support.h"
 
@@ -52,14 +51,11 @@ TEST_CASE("decode buckets: 1, 2, 4, 8, by 8 to 64, by 16 to 256, and each holds 
 TEST_CASE("metadata: arrays do not overlap, and lie where they lay for every batch of the same sizes") {
   for (const int32_t tokens : {1, 3, 64, 1000}) {
     const cuda::MetadataLayout layout(tokens, tokens + 2, tokens, 777);
-    const std::vector<std::pair<int64_t, int64_t>> arrays = {{layout.token_ids, (tokens + 2) * 4},
-                                                             {layout.positions, (tokens + 2) * 4},
-                                                             {layout.entry_of_token, (tokens + 2) * 4},
-                                                             {layout.query_starts, (tokens + 1) * 4},
-                                                             {layout.context_lengths, tokens * 4},
-                                                             {layout.sample_rows, tokens * 4},
-                                                             {layout.table_starts, (tokens + 1) * 8},
-                                                             {layout.plan, 777}};
+    const std::vector<std::pair<int64_t, int64_t>> arrays = {
+        {layout.token_ids, (tokens + 2) * 4},      {layout.positions, (tokens + 2) * 4},
+        {layout.entry_of_token, (tokens + 2) * 4}, {layout.query_starts, (tokens + 1) * 4},
+        {layout.context_lengths, tokens * 4},      {layout.sample_rows, tokens * 4},
+        {layout.table_starts, (tokens + 1) * 8},   {layout.plan, 777}};
     int64_t end = 0;
     for (const auto& [begin, bytes] : arrays) {
       CHECK(begin >= end);
@@ -107,6 +103,6 @@ TEST_CASE("metadata: what arrives on the device is the batch, padded with entrie
     std::vector<int32_t> starts = random.query_starts;
     for (int32_t i = 0; i < padding; i++) starts.push_back(starts.back() + 1);
     CHECK(from_device(device.query_starts, item.padded + 1) == starts);
-    CHECK(metadata.plan().prefill == (batch.tokens > batch.entries));
+    CHECK((metadata.plan().prefill_work > 0) == (batch.tokens > batch.entries));
   }
 }

@@ -52,8 +52,10 @@ struct Setting {
   Accuracy accuracy() const {
     const Accuracy model = accuracy_of(precision);
     // KV of 8 bits: what was measured (benchmarks/results/2026-11-20-cuda-accuracy.txt).
-    if (kv_precision == WEIR_PRECISION_INT8) return {std::max(model.margin, 0.1), std::max(model.logit, 0.4f)};
-    if (kv_precision == WEIR_PRECISION_FP8) return {std::max(model.margin, 0.25), std::max(model.logit, 1.0f)};
+    if (kv_precision == WEIR_PRECISION_INT8)
+      return {std::max(model.margin, 0.1), std::max(model.logit, 0.4f)};
+    if (kv_precision == WEIR_PRECISION_FP8)
+      return {std::max(model.margin, 0.25), std::max(model.logit, 1.0f)};
     return model;
   }
 };
@@ -248,7 +250,7 @@ std::vector<Setting> settings() {
 }
 
 // Where a step takes long: the plain loops, more threads than this machine may have, and the emulator.
-bool is_slow(const Setting& setting) {
+bool is_slow([[maybe_unused]] const Setting& setting) {
 #if defined(WEIR_EMULATED)
   return true;
 #else

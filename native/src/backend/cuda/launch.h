@@ -23,7 +23,7 @@ struct LaunchShape {
   dim3 block;
   size_t shared_bytes = 0;  // dynamic; more than 48 KiB only after allow_shared_bytes
   // The kernel may begin while the one before it on the stream is ending (sm_90): it must call
-  // wait_for_previous_kernel() of ptx.h before it reads what that one writes.
+  // griddepcontrol_wait() of ptx.h before it reads what that one writes.
   bool overlaps_previous = false;
 };
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "backend/cuda/device.h"
 #include "backend/cuda/error.h"
 
 namespace weir::cuda {
@@ -50,12 +51,14 @@ void* allocate_on_host(int64_t bytes, const char* what) {
 
 DeviceMemory::DeviceMemory(int64_t bytes, const char* what)
     : Memory(allocate_on_device(bytes, what), static_cast<size_t>(bytes)) {
-  cudaError_t error = cudaMemset(data(), 0, this->bytes());
-  // The zeroing of device memory goes on after the call that asks for it.
-  if (error == cudaSuccess) error = cudaStreamSynchronize(nullptr);
-  if (error == cudaSuccess) return;
-  cudaFree(data());
-  check(error, what);
+  try {
+    const Stream stream;
+    check(cudaMemsetAsync(data(), 0, this->bytes(), stream.get()), what);
+    stream.synchronize(what);
+  } catch (...) {
+    cudaFree(data());
+    throw;
+  }
 }
 
 DeviceMemory::~DeviceMemory() { cudaFree(data()); }

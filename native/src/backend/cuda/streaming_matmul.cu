@@ -55,7 +55,8 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
   for (int32_t j = 0; j < kAll; j++) {
     // Beyond the last output the last one is computed again, and not stored.
-    const int64_t output = min(first + j % kOwn, out_size - 1) + (j < kOwn ? 0 : out_size);
+    const int64_t output =
+        (first + j % kOwn < out_size ? first + j % kOwn : out_size - 1) + (j < kOwn ? 0 : out_size);
     row[j] = weight + output * in_size;
     // Weights do not depend on the kernel before.
     if (lane == 0) prefetch_l2(row[j]);
