@@ -109,33 +109,60 @@ bool barrier_try_wait(uint64_t* barrier, uint32_t parity, Location here) {
 void copy_bulk(void* shared, const void* global, uint32_t bytes, uint64_t* barrier, Location here) {
   runner->copy_bulk(shared, global, bytes, barrier, here);
 }
-void wait_for_preceding_kernel() {}
+void wait_for_preceding_kernel() { runner->wait_for_preceding_kernel(); }
 
 std::optional<Failure> BlockRunner::run(const KernelCall& call, uint3 block) {
-  runner = this;
   prepare(call, block);
-  while (ended_ < thread_count_ && !failure_) {
-    const int next = take_ready();
-    if (next < 0) {
-      failure_ = {cudaErrorLaunchFailure, where() + ": " + describe_deadlock()};
-      break;
-    }
-    current_ = static_cast<uint32_t>(next);
-    threadIdx = current().index;
-    Fiber::switch_to(scheduler_, current().fiber);
+  return finish();
+}
+
+void BlockRunner::begin(const KernelCall& call, uint3 block) {
+  prepare(call, block);
+  preceding_finished_ = false;
+  go_on();
+}
+
+std::optional<Failure> BlockRunner::finish() {
+  preceding_finished_ = true;
+  for (uint32_t i = 0; i < thread_count_ && at_preceding_ != 0; i++) {
+    if (threads_[i].state != State::kAtPreceding) continue;
+    at_preceding_--;
+    make_ready(i / 32, 1u << (i & 31));
   }
+  go_on();
   bulk_copies_.clear();
   // Threads of a block that failed stopped somewhere in the kernel; their stacks are used anew.
   if (failure_) started_ = 0;
   return std::exchange(failure_, std::nullopt);
 }
 
+void BlockRunner::abandon() {
+  bulk_copies_.clear();
+  failure_.reset();
+  started_ = 0;
+}
+
+void BlockRunner::go_on() {
+  runner = this;
+  blockIdx = block_;
+  blockDim = call_->block;
+  gridDim = call_->grid;
+  while (ended_ < thread_count_ && !failure_) {
+    const int next = take_ready();
+    if (next < 0) {
+      if (at_preceding_ == 0) failure_ = {cudaErrorLaunchFailure, where() + ": " + describe_deadlock()};
+      break;
+    }
+    current_ = static_cast<uint32_t>(next);
+    current().state = State::kReady;
+    threadIdx = current().index;
+    Fiber::switch_to(scheduler_, current().fiber);
+  }
+}
+
 void BlockRunner::prepare(const KernelCall& call, uint3 block) {
   call_ = &call;
   block_ = block;
-  blockIdx = block;
-  blockDim = call.block;
-  gridDim = call.grid;
   const uint64_t number = (uint64_t{block.z} * call.grid.y + block.y) * call.grid.x + block.x;
   random_ = Random(call.seed ^ mix(number));
   // Half of the blocks run one warp as far as it goes before another has its turn.
@@ -146,7 +173,7 @@ void BlockRunner::prepare(const KernelCall& call, uint3 block) {
   for (; started_ < thread_count_; started_++) {
     threads_[started_].fiber.start(threads_[started_].stack, &BlockRunner::run_thread, &threads_[started_]);
   }
-  ended_ = at_block_ = at_barrier_ = ready_warps_ = 0;
+  ended_ = at_block_ = at_barrier_ = at_preceding_ = ready_warps_ = 0;
   uint3 index{0, 0, 0};
   for (uint32_t i = 0; i < thread_count_; i++) {
     Thread& thread = threads_[i];
@@ -380,6 +407,13 @@ void BlockRunner::land(const PendingCopy& copy) {
   auto* shared = static_cast<std::byte*>(copy.shared);
   if (copy.copied != 0) std::memcpy(shared, copy.global, copy.copied);
   if (copy.zeroed != 0) std::memset(shared + copy.copied, 0, copy.zeroed);
+}
+
+void BlockRunner::wait_for_preceding_kernel() {
+  if (preceding_finished_) return;
+  current().state = State::kAtPreceding;
+  at_preceding_++;
+  switch_away();
 }
 
 void BlockRunner::barrier_initialize(uint64_t* barrier, uint32_t arrivals, Location here) {

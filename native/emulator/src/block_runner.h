@@ -41,6 +41,12 @@ class BlockRunner {
   // Runs all threads of one block to their end, or until one does what no kernel may do.
   std::optional<Failure> run(const KernelCall& call, uint3 block);
 
+  // The same in two parts: begin() stops where the threads wait for the kernel ahead of theirs. `call` must
+  // live until the end. Instead of finishing, a block can be abandoned.
+  void begin(const KernelCall& call, uint3 block);
+  std::optional<Failure> finish();
+  void abandon();
+
   // The following are called by the thread that runs; see emulator/block.h.
   void meet_warp(uint32_t mask, const char* operation, void* operand, Evaluate evaluate, Location here);
   void meet_block(Location here);
@@ -56,6 +62,7 @@ class BlockRunner {
   void copy_async(void* shared, const void* global, uint32_t copied, uint32_t zeroed, Location here);
   void commit_copies();
   void wait_copies(int pending);
+  void wait_for_preceding_kernel();
   void barrier_initialize(uint64_t* barrier, uint32_t arrivals, Location here);
   void barrier_arrive(uint64_t* barrier, uint32_t transaction_bytes, Location here);
   void barrier_wait(uint64_t* barrier, uint32_t parity, Location here);
@@ -76,7 +83,7 @@ class BlockRunner {
     uint64_t* barrier;
   };
 
-  enum class State { kReady, kAtWarp, kAtBlock, kAtBarrier, kEnded };
+  enum class State { kReady, kAtWarp, kAtBlock, kAtBarrier, kAtPreceding, kEnded };
 
   struct Thread {
     Thread(BlockRunner& owner, uint32_t number) : runner(owner), stack(number) {}
@@ -120,6 +127,7 @@ class BlockRunner {
 
   static void run_thread(void* thread);
   void prepare(const KernelCall& call, uint3 block);
+  void go_on();
   void prepare_shared_memory();
   Thread& current() { return threads_[current_]; }
   void make_ready(uint32_t warp, uint32_t lanes);
@@ -152,6 +160,8 @@ class BlockRunner {
   uint32_t at_block_ = 0;
   Location block_location_{};
   uint32_t at_barrier_ = 0;
+  bool preceding_finished_ = true;
+  uint32_t at_preceding_ = 0;
   std::vector<BulkCopy> bulk_copies_;
   std::unique_ptr<unsigned char, Release> dynamic_shared_;
   size_t dynamic_shared_bytes_ = 0;

@@ -2,43 +2,57 @@
 
 #include <algorithm>
 #include <numeric>
+#include <thread>
 #include <utility>
 
 #include "random.h"
 
 namespace emulator {
+namespace {
+
+uint3 position(uint64_t block, const dim3& grid) {
+  return {static_cast<unsigned int>(block % grid.x), static_cast<unsigned int>(block / grid.x % grid.y),
+          static_cast<unsigned int>(block / grid.x / grid.y)};
+}
+
+}  // namespace
 
 Executor& Executor::instance() {
   static Executor& executor = *new Executor;
   return executor;
 }
 
-Executor::Executor() {
-  std::thread([this] { serve(); }).detach();
+void EarlyBlock::begin(const KernelCall& call, uint64_t number) {
+  call_ = call;
+  number_ = number;
+  in_use_ = true;
+  finished_ = false;
+  thread_.run([this] { runner_.begin(call_, position(number_, call_.grid)); });
 }
 
-void Executor::run(const std::function<void()>& job) {
-  std::unique_lock lock(mutex_);
-  job_ = &job;
-  wake_.notify_one();
-  done_.wait(lock, [this] { return job_ == nullptr; });
+std::optional<Failure> EarlyBlock::finish() {
+  std::optional<Failure> failure;
+  thread_.run([&] { failure = runner_.finish(); });
+  finished_ = true;
+  return failure;
 }
 
-void Executor::serve() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    wake_.wait(lock, [this] { return job_ != nullptr; });
-    const std::function<void()>* job = job_;
-    lock.unlock();
-    (*job)();
-    lock.lock();
-    job_ = nullptr;
-    done_.notify_one();
-  }
+void EarlyBlock::release() {
+  if (!finished_) runner_.abandon();
+  in_use_ = false;
 }
 
-std::optional<Failure> Executor::run_grid(const KernelCall& call, int threads) {
+EarlyBlockPointer Executor::begin_early(const KernelCall& call) {
+  auto block =
+      std::find_if(early_blocks_.begin(), early_blocks_.end(), [](const auto& b) { return !b->in_use(); });
+  if (block == early_blocks_.end()) block = early_blocks_.insert(block, std::make_unique<EarlyBlock>());
+  (*block)->begin(call, Random(~call.seed).next() % (uint64_t{call.grid.x} * call.grid.y * call.grid.z));
+  return EarlyBlockPointer(block->get());
+}
+
+std::optional<Failure> Executor::run_grid(const KernelCall& call, int threads, EarlyBlock* early) {
   call_ = &call;
+  early_ = early;
   block_count_ = uint64_t{call.grid.x} * call.grid.y * call.grid.z;
   Random random(call.seed);
   // Blocks in the order first, first + stride, ... modulo their number, which meets each once.
@@ -86,10 +100,9 @@ void Executor::run_blocks(BlockRunner& runner) {
     const uint64_t i = next_.fetch_add(1, std::memory_order_relaxed);
     if (i >= block_count_) return;
     const uint64_t block = (first_ + i * stride_) % block_count_;
-    const dim3& grid = call_->grid;
-    std::optional<Failure> failure = runner.run(*call_, {static_cast<unsigned int>(block % grid.x),
-                                                         static_cast<unsigned int>(block / grid.x % grid.y),
-                                                         static_cast<unsigned int>(block / grid.x / grid.y)});
+    std::optional<Failure> failure = early_ != nullptr && early_->number() == block
+                                         ? early_->finish()
+                                         : runner.run(*call_, position(block, call_->grid));
     if (failure) {
       next_ = block_count_;
       const std::lock_guard lock(mutex_);

@@ -12,7 +12,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-#if defined(__x86_64__)
+#if defined(WEIR_EMULATOR_ASSEMBLY)
 // weir_emulator_switch(void** save, void* load): keeps the registers that a function must preserve on the
 // stack, and takes the other stack. Saving the signal mask, as swapcontext does, would cost two system calls.
 extern "C" void weir_emulator_switch(void** save, void* load);
@@ -89,7 +89,7 @@ void Fiber::start(const Stack& stack, void (*entry)(void*), void* argument) {
   size_ = stack.size();
   fake_stack_ = nullptr;
 #endif
-#if defined(__x86_64__)
+#if defined(WEIR_EMULATOR_ASSEMBLY)
   // What weir_emulator_switch takes off: six registers, and where to return to. enter() then finds the stack
   // as after a call: 8 bytes below a multiple of 16, a null return address on top for whoever walks the
   // stack.
@@ -113,7 +113,7 @@ void Fiber::switch_to(Fiber& from, Fiber& to) {
 #if defined(WEIR_EMULATOR_ASAN)
   __sanitizer_start_switch_fiber(&from.fake_stack_, to.bottom_, to.size_);
 #endif
-#if defined(__x86_64__)
+#if defined(WEIR_EMULATOR_ASSEMBLY)
   weir_emulator_switch(&from.stack_pointer_, to.stack_pointer_);
 #else
   swapcontext(&from.context_, &to.context_);

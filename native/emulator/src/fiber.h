@@ -4,7 +4,11 @@
 #include <cstddef>
 #include <memory>
 
-#if !defined(__x86_64__)
+// A few instructions of assembly on x86-64; elsewhere, or if asked for, the slower functions of the C
+// library.
+#if defined(__x86_64__) && !defined(WEIR_EMULATOR_UCONTEXT)
+#define WEIR_EMULATOR_ASSEMBLY 1
+#else
 #include <ucontext.h>
 #endif
 
@@ -57,7 +61,7 @@ class Fiber {
   [[noreturn]] static void enter();
   void arrive();
 
-#if defined(__x86_64__)
+#if defined(WEIR_EMULATOR_ASSEMBLY)
   void* stack_pointer_ = nullptr;
 #else
   ucontext_t context_;

@@ -13,8 +13,11 @@ class GraphWork final : public Work {
   }
 
   std::optional<Failure> run(Runtime& runtime) const override {
-    for (const WorkPointer& work : executable_->work) {
-      if (std::optional<Failure> failure = work->run(runtime)) return failure;
+    EarlyBlockPointer early;
+    const std::vector<WorkPointer>& work = executable_->work;
+    for (size_t i = 0; i < work.size(); i++) {
+      const Work* next = i + 1 < work.size() ? work[i + 1].get() : nullptr;
+      if (std::optional<Failure> failure = run_with_next(runtime, *work[i], next, early)) return failure;
     }
     return {};
   }

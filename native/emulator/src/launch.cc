@@ -17,33 +17,63 @@ struct FreeArguments {
   void operator()(std::byte* arguments) const { ::operator delete[](arguments, kArgumentAlignment); }
 };
 
+bool overlaps_previous(const cudaLaunchConfig_t& config) {
+  for (unsigned int i = 0; i < config.numAttrs; i++) {
+    const cudaLaunchAttribute& attribute = config.attrs[i];
+    if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
+      return attribute.val.programmaticStreamSerializationAllowed != 0;
+    }
+  }
+  return false;
+}
+
 class KernelWork final : public Work {
  public:
   KernelWork(const cudaLaunchConfig_t& config, const void* kernel, Invoke invoke, const void* arguments,
-             size_t argument_bytes, uint64_t number)
+             size_t argument_bytes, int architecture, uint64_t number)
       : call_{kernel, invoke, nullptr, config.gridDim, config.blockDim, config.dynamicSmemBytes, 0},
         arguments_(static_cast<std::byte*>(::operator new[](argument_bytes, kArgumentAlignment))),
-        number_(number) {
+        number_(number),
+        overlaps_previous_(architecture >= 900 && overlaps_previous(config)) {
     std::memcpy(arguments_.get(), arguments, argument_bytes);
     call_.arguments = arguments_.get();
   }
 
-  std::optional<Failure> run(Runtime& runtime) const override {
-    if (const cudaError_t error = runtime.count_kernel(); error != cudaSuccess) {
-      return Failure{error, "kernel " + symbol_name(call_.kernel) + " was told to fail"};
-    }
-    KernelCall call = call_;
-    // A graph runs the launch again in another order.
-    call.seed = mix(runtime.settings.seed) ^ mix(number_ << 20 | (runtime.counters.kernels & 0xFFFFF));
-    return Executor::instance().run_grid(call, runtime.settings.threads);
+  std::optional<Failure> run(Runtime& runtime) const override { return run_grid(runtime, nullptr); }
+
+  std::optional<Failure> run_rest(Runtime& runtime, EarlyBlock& early) const override {
+    return run_grid(runtime, &early);
+  }
+
+  EarlyBlockPointer begin_early(Runtime& runtime) const override {
+    const KernelCall call = seeded_call(runtime);
+    // Below compute capability 9.0 griddepcontrol_wait() does nothing, and such launches do not overlap.
+    if (!overlaps_previous_ || runtime.settings.architecture < 90 || !Random(call.seed).coin())
+      return nullptr;
+    return Executor::instance().begin_early(call);
   }
 
   int64_t kernels() const override { return 1; }
 
  private:
+  // A graph runs the launch again in another order.
+  KernelCall seeded_call(const Runtime& runtime) const {
+    KernelCall call = call_;
+    call.seed = mix(runtime.settings.seed) ^ mix(number_ << 20 | (runtime.counters.kernels & 0xFFFFF));
+    return call;
+  }
+
+  std::optional<Failure> run_grid(Runtime& runtime, EarlyBlock* early) const {
+    if (const cudaError_t error = runtime.count_kernel(); error != cudaSuccess) {
+      return Failure{error, "kernel " + symbol_name(call_.kernel) + " was told to fail"};
+    }
+    return Executor::instance().run_grid(seeded_call(runtime), runtime.settings.threads, early);
+  }
+
   KernelCall call_;
   std::unique_ptr<std::byte[], FreeArguments> arguments_;
   uint64_t number_;
+  bool overlaps_previous_;
 };
 
 // The limits of compute capability 8.0 and 9.0: CUDA C++ Programming Guide, "Technical Specifications".
@@ -82,8 +112,9 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, Invoke 
         limit == runtime.dynamic_shared_limits.end() ? kDefaultDynamicSharedBytes : limit->second;
     if (config.dynamicSmemBytes > static_cast<size_t>(allowed)) return cudaErrorInvalidValue;
     runtime.counters.launches++;
-    return runtime.submit(*stream, std::make_shared<KernelWork>(config, kernel, invoke, arguments,
-                                                                argument_bytes, ++runtime.launch_number));
+    return runtime.submit(
+        *stream, std::make_shared<KernelWork>(config, kernel, invoke, arguments, argument_bytes, architecture,
+                                              ++runtime.launch_number));
   });
 }
 

@@ -19,6 +19,15 @@ uint64_t number_from_environment(const char* name, uint64_t otherwise) {
 
 }  // namespace
 
+std::optional<Failure> run_with_next(Runtime& runtime, const Work& work, const Work* next,
+                                     EarlyBlockPointer& early) {
+  EarlyBlockPointer following;
+  if (next != nullptr && work.kernels() == 1) following = next->begin_early(runtime);
+  std::optional<Failure> failure = early != nullptr ? work.run_rest(runtime, *early) : work.run(runtime);
+  early = failure ? nullptr : std::move(following);
+  return failure;
+}
+
 Settings Settings::from_environment() {
   Settings settings;
   settings.architecture = static_cast<int>(number_from_environment("WEIR_EMULATOR_ARCHITECTURE", 90));
@@ -148,7 +157,8 @@ Runtime::Step Runtime::run_first(Stream& stream) {
   if (sticky_error != cudaSuccess) return Step::kRan;
   const WorkPointer work = stream.queue.front();
   if (hangs(stream, *work)) return Step::kHangs;
-  std::optional<Failure> failure = work->run(*this);
+  const Work* next = stream.queue.size() > 1 ? stream.queue[1].get() : nullptr;
+  std::optional<Failure> failure = run_with_next(*this, *work, next, stream.early);
   if (failure) {
     fail(std::move(*failure));
     return Step::kRan;
@@ -207,6 +217,7 @@ void Runtime::set_seed(uint64_t seed) {
 void Runtime::drop_all_work() {
   for (const auto& [handle, stream] : streams.all()) {
     stream->queue.clear();
+    stream->early.reset();
     stream->finished = stream->submitted;
     stream->hangs_until.reset();
   }

@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "block_runner.h"
 #include "cuda_runtime_api.h"
+#include "executor.h"
 
 namespace emulator {
 
@@ -34,6 +34,11 @@ class Work {
   // Runs it on the executor's thread.
   virtual std::optional<Failure> run(Runtime& runtime) const = 0;
 
+  // Begins a block before the work ahead has run, if this is a kernel that may, and now and then; else null.
+  // Then run_rest() takes the place of run().
+  virtual EarlyBlockPointer begin_early(Runtime&) const { return nullptr; }
+  virtual std::optional<Failure> run_rest(Runtime& runtime, EarlyBlock&) const { return run(runtime); }
+
   // What has to be reached before; null if nothing.
   virtual Record* prerequisite() const { return nullptr; }
 
@@ -42,6 +47,11 @@ class Work {
 };
 
 using WorkPointer = std::shared_ptr<const Work>;
+
+// Runs `work`, with `next` (or null) behind it. `early` is the block of `work` that has begun, then that of
+// `next`.
+std::optional<Failure> run_with_next(Runtime& runtime, const Work& work, const Work* next,
+                                     EarlyBlockPointer& early);
 
 struct Graph {
   std::vector<WorkPointer> work;
@@ -57,6 +67,8 @@ struct Capture {
 struct Stream {
   unsigned int flags = cudaStreamDefault;
   std::deque<WorkPointer> queue;
+  // A block of the first piece of work that has begun.
+  EarlyBlockPointer early;
   uint64_t submitted = 0;
   uint64_t finished = 0;
   std::unique_ptr<Capture> capture;

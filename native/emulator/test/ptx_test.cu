@@ -237,6 +237,54 @@ __global__ void stream_in(const uint4* in, uint4* out) {
   griddepcontrol_launch_dependents();
 }
 
+// Every thread adds up what the kernel before wrote; `kWait` says whether it waits for that kernel.
+template <bool kWait>
+__global__ void add_all(const int* in, int* out) {
+  __shared__ int sum;
+  if (threadIdx.x == 0) sum = 0;
+  __syncthreads();
+  if (kWait) griddepcontrol_wait();
+  griddepcontrol_launch_dependents();
+  atomicAdd(&sum, in[threadIdx.x]);
+  __syncthreads();
+  out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
+}
+
+// Runs three dependent kernels several times; returns how often the result is wrong.
+int wrong_sums(void (*kernel)(const int*, int*), bool graph) {
+  int wrong = 0;
+  for (uint64_t seed = 0; seed < kSeeds; seed++) {
+    TestStream stream;
+    weir_emulator_set_seed(seed);
+    const DeviceVector<int> in(std::vector<int>(64, 1)), middle(std::vector<int>(192, 0)),
+        out(std::vector<int>(192, 0));
+    if (graph) REQUIRE_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    const Shape shape{3, 64, 0, true};
+    REQUIRE_CUDA(launch_kernel(kernel, shape, stream, in.data(), middle.data()));
+    REQUIRE_CUDA(launch_kernel(kernel, shape, stream, middle.data(), out.data()));
+    REQUIRE_CUDA(launch_kernel(kernel, shape, stream, out.data(), middle.data()));
+    if (graph) {
+      cudaGraph_t captured = nullptr;
+      cudaGraphExec_t executable = nullptr;
+      REQUIRE_CUDA(cudaStreamEndCapture(stream, &captured));
+      REQUIRE_CUDA(cudaGraphInstantiate(&executable, captured));
+      REQUIRE_CUDA(cudaGraphLaunch(executable, stream));
+      REQUIRE_CUDA(cudaGraphDestroy(captured));
+      REQUIRE_CUDA(cudaGraphExecDestroy(executable));
+    }
+    REQUIRE_CUDA(stream.synchronize());
+    wrong += middle.values() == std::vector<int>(192, 64 * 64 * 64) ? 0 : 1;
+  }
+  return wrong;
+}
+
+TEST_CASE("ptx: kernels that overlap the one before, and a missing wait for it is seen") {
+  for (const bool graph : {false, true}) {
+    CHECK(wrong_sums(add_all<true>, graph) == 0);
+    if (WEIR_SM90_FEATURES) CHECK(wrong_sums(add_all<false>, graph) > 0);
+  }
+}
+
 TEST_CASE("ptx: loads of 16 bytes") {
   TestStream stream;
   std::vector<uint4> values(32);

@@ -66,6 +66,7 @@ struct Shape {
   dim3 grid;
   dim3 block;
   size_t dynamic_shared_bytes = 0;
+  bool overlaps_previous = false;
 };
 
 template <class... Parameters, class... Arguments>
@@ -76,6 +77,11 @@ cudaError_t launch_kernel(void (*kernel)(Parameters...), const Shape& shape, cud
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.dynamic_shared_bytes;
   config.stream = stream;
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &attribute;
+  config.numAttrs = shape.overlaps_previous ? 1 : 0;
   return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
 }
 

@@ -58,7 +58,8 @@ void barrier_arrive(uint64_t* barrier, uint32_t transaction_bytes, Location loca
 bool barrier_try_wait(uint64_t* barrier, uint32_t parity, Location location);
 void copy_bulk(void* shared, const void* global, uint32_t bytes, uint64_t* barrier, Location location);
 
-// Waits for the kernel that a programmatic dependent launch overlaps with.
+// Waits for the kernel that a programmatic dependent launch overlaps with: blocks of such launches are begun
+// before that kernel runs, now and then, so that what they read too early is seen.
 void wait_for_preceding_kernel();
 
 // Calls a kernel with its arguments, for one thread.

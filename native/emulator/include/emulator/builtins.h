@@ -15,10 +15,10 @@
 
 // Those of the thread that runs, changed at each switch. Constant in CUDA; here the emulator sets them.
 extern "C" {
-extern __thread uint3 threadIdx;
-extern __thread uint3 blockIdx;
-extern __thread uint3 blockDim;
-extern __thread uint3 gridDim;
+extern __thread uint3 threadIdx __attribute__((tls_model("initial-exec")));
+extern __thread uint3 blockIdx __attribute__((tls_model("initial-exec")));
+extern __thread uint3 blockDim __attribute__((tls_model("initial-exec")));
+extern __thread uint3 gridDim __attribute__((tls_model("initial-exec")));
 }
 inline constexpr int warpSize = 32;
 
