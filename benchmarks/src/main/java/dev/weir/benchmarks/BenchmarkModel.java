@@ -39,10 +39,7 @@ final class BenchmarkModel implements AutoCloseable {
   /** Llama-2-7B's shape with random weights, cut to its first layers; 0 keeps all 32. */
   static BenchmarkModel llama2(String device, Precision precision, int layers) {
     return open(
-        device,
-        precision,
-        bundled("llama-2-7b"),
-        ModelOptions.random(SEED).withLayerLimit(layers));
+        device, precision, bundled("llama-2-7b"), ModelOptions.random(SEED).withLayerLimit(layers));
   }
 
   /**
@@ -130,8 +127,7 @@ final class BenchmarkModel implements AutoCloseable {
     return switch (precision) {
       case FP32 -> 4 * model.parameters();
       // Of int8, the embedding, which is looked up and not multiplied, stays at 16 bits.
-      case INT8 ->
-          model.parameters() + (long) model.vocabularySize() * model.hiddenSize();
+      case INT8 -> model.parameters() + (long) model.vocabularySize() * model.hiddenSize();
       default -> 2 * model.parameters();
     };
   }

@@ -49,13 +49,11 @@ final class DecodeBatch implements AutoCloseable {
     long blocks = (long) sequences * blocks(longest) + blocks(promptTokens);
     model.requireKvMemory(blocks * BLOCK_SIZE);
     cache =
-        KvCache.create(
-            model.model(), KvCacheOptions.ofBlocks(blocks).withBlockSize(BLOCK_SIZE));
+        KvCache.create(model.model(), KvCacheOptions.ofBlocks(blocks).withBlockSize(BLOCK_SIZE));
     step =
         Step.create(
             cache,
-            new StepOptions(
-                sequences + 1, Math.max(PREFILL_TOKENS, sequences + promptTokens), 0));
+            new StepOptions(sequences + 1, Math.max(PREFILL_TOKENS, sequences + promptTokens), 0));
     running = new Sequence[sequences];
     next = new int[sequences];
     for (int i = 0; i < sequences; i++) {

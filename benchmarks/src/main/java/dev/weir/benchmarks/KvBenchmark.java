@@ -22,10 +22,10 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Operations on the paged KV cache whose cost is bookkeeping: a sequence of {@code tokens} tokens in
- * blocks of 16, with the first layer of stories260K. A token gets into the cache only by a step, so
- * {@link #append} and {@link #copyOnWrite} hold the arithmetic of that layer as well, for 16 tokens
- * and for one. {@link SwapBenchmark} has the operation that moves bytes.
+ * Operations on the paged KV cache whose cost is bookkeeping: a sequence of {@code tokens} tokens
+ * in blocks of 16, with the first layer of stories260K. A token gets into the cache only by a step,
+ * so {@link #append} and {@link #copyOnWrite} hold the arithmetic of that layer as well, for 16
+ * tokens and for one. {@link SwapBenchmark} has the operation that moves bytes.
  *
  * <p>Whatever happens once a request and not once a token takes its scratch memory from the heap:
  * {@code -prof gc} shows how much.

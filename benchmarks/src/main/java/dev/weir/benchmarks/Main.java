@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Starts the benchmarks: JMH's own command line, and three things more. {@code -prof nsys} is {@link
- * NsysProfiler}, {@code --device cuda} stands for {@code -p device=cuda}, and without arguments the
- * benchmarks are listed and a selection of a minute or two runs.
+ * Starts the benchmarks: JMH's own command line, and three things more. {@code -prof nsys} is
+ * {@link NsysProfiler}, {@code --device cuda} stands for {@code -p device=cuda}, and without
+ * arguments the benchmarks are listed and a selection of a minute or two runs.
  *
  * <p>{@code mvn -Pbench -Dbench="ARGUMENTS"} runs it, and so does {@code java -jar
  * benchmarks/target/benchmarks.jar ARGUMENTS}, both in the root of the tree.
@@ -49,8 +49,7 @@ public final class Main {
           "-r",
           "1s");
 
-  private static final Map<String, String> PROFILERS =
-      Map.of("nsys", NsysProfiler.class.getName());
+  private static final Map<String, String> PROFILERS = Map.of("nsys", NsysProfiler.class.getName());
 
   private static final String MORE_HELP =
       """

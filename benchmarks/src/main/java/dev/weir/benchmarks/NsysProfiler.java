@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import joptsimple.OptionException;
@@ -143,28 +142,28 @@ public final class NsysProfiler implements ExternalProfiler {
             .describedAs("n")
             .defaultsTo(15);
     OptionSet set = parse(parser, options);
-    top = atLeast(1, "top", set.valueOf(rows));
-    String depth = set.valueOf(graphs);
+    top = atLeast(1, "top", value(set, rows));
+    String depth = value(set, graphs);
     if (!depth.equals("node") && !depth.equals("graph")) {
       throw new ProfilerException("graphs is " + depth + ", must be node or graph");
     }
-    nsys = ProfilerTool.find("nsys", set.valueOf(program), environment);
-    folder = Path.of(set.valueOf(dir)).toAbsolutePath();
-    arguments.add("--trace=" + set.valueOf(trace));
+    nsys = ProfilerTool.find("nsys", value(set, program), environment);
+    folder = Path.of(value(set, dir)).toAbsolutePath();
+    arguments.add("--trace=" + value(set, trace));
     // Sampling the processor says nothing of compiled Java code, and needs rights that containers
     // lack.
     arguments.add("--sample=none");
     arguments.add("--cpuctxsw=none");
     arguments.add("--cuda-graph-trace=" + depth);
     if (set.has(delay)) {
-      arguments.add("--delay=" + atLeast(0, "delay", set.valueOf(delay)));
+      arguments.add("--delay=" + atLeast(0, "delay", value(set, delay)));
     }
     if (set.has(duration)) {
-      arguments.add("--duration=" + atLeast(1, "duration", set.valueOf(duration)));
+      arguments.add("--duration=" + atLeast(1, "duration", value(set, duration)));
       // By default nsys ends the program when it has collected enough.
       arguments.add("--kill=none");
     }
-    arguments.addAll(ProfilerTool.words(set.valueOf(more)));
+    arguments.addAll(ProfilerTool.words(value(set, more)));
   }
 
   private static OptionSet parse(OptionParser parser, String options) throws ProfilerException {
@@ -185,6 +184,14 @@ public final class NsysProfiler implements ExternalProfiler {
       throw new ProfilerException("the options:\n" + list(parser));
     }
     return set;
+  }
+
+  private static <T> T value(OptionSet set, OptionSpec<T> option) throws ProfilerException {
+    try {
+      return set.valueOf(option);
+    } catch (OptionException e) {
+      throw new ProfilerException(e.getMessage());
+    }
   }
 
   private static String list(OptionParser parser) {
@@ -209,9 +216,17 @@ public final class NsysProfiler implements ExternalProfiler {
     return "NVIDIA Nsight Systems: time of CUDA kernels and NVTX ranges";
   }
 
-  /** The command that the fork's own is appended to. */
   @Override
   public Collection<String> addJVMInvokeOptions(BenchmarkParams params) {
+    return command(params.id());
+  }
+
+  /**
+   * The command that the fork's own is appended to. Its report gets a name that no earlier one has.
+   *
+   * @param run names the benchmark and its parameters
+   */
+  List<String> command(String run) {
     try {
       Files.createDirectories(folder);
     } catch (IOException e) {
@@ -219,7 +234,7 @@ public final class NsysProfiler implements ExternalProfiler {
     }
     List<String> taken = new ArrayList<>(REPORT_ENDINGS);
     taken.add(UNPROCESSED);
-    report = ProfilerTool.unused(folder, ProfilerTool.fileName(params.id()), taken);
+    report = ProfilerTool.unused(folder, ProfilerTool.fileName(run), taken);
     List<String> command = new ArrayList<>(List.of(nsys.executable().toString(), "profile"));
     command.addAll(arguments);
     command.add("--output=" + report);
@@ -239,6 +254,11 @@ public final class NsysProfiler implements ExternalProfiler {
   @Override
   public Collection<? extends Result> afterTrial(
       BenchmarkResult result, long pid, File stdOut, File stdErr) {
+    return results(stdOut, stdErr);
+  }
+
+  /** What nsys found in the run of the last {@link #command}. */
+  List<Result<?>> results(File stdOut, File stdErr) {
     List<Result<?>> results = new ArrayList<>();
     StringBuilder text = new StringBuilder();
     Path file = existing();
@@ -370,10 +390,5 @@ public final class NsysProfiler implements ExternalProfiler {
   @Override
   public boolean allowPrintErr() {
     return true;
-  }
-
-  @Override
-  public String toString() {
-    return String.format(Locale.ROOT, "%s, reports in %s", nsys.executable(), folder);
   }
 }

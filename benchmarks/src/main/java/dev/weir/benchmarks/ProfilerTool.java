@@ -141,8 +141,12 @@ record ProfilerTool(String name, Path executable) {
 
   private static boolean isControl(int c) {
     return switch (Character.getType(c)) {
-      case Character.CONTROL, Character.FORMAT, Character.SURROGATE, Character.LINE_SEPARATOR,
-          Character.PARAGRAPH_SEPARATOR -> true;
+      case Character.CONTROL,
+          Character.FORMAT,
+          Character.SURROGATE,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR ->
+          true;
       default -> false;
     };
   }
@@ -165,8 +169,6 @@ record ProfilerTool(String name, Path executable) {
 
   /** Splits further arguments at spaces; quotes keep an argument together. */
   static List<String> words(String line) {
-    return line == null
-        ? Collections.emptyList()
-        : new ArrayList<>(Utils.splitQuotedEscape(line));
+    return line == null ? Collections.emptyList() : new ArrayList<>(Utils.splitQuotedEscape(line));
   }
 }

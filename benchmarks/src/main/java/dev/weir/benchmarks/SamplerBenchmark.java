@@ -85,8 +85,7 @@ public class SamplerBenchmark {
       Files.delete(folder);
     }
     batch =
-        new DecodeBatch(
-            model, sequences, SHORTEST_CONTEXT, LONGEST_CONTEXT, 0, sampling(sampling));
+        new DecodeBatch(model, sequences, SHORTEST_CONTEXT, LONGEST_CONTEXT, 0, sampling(sampling));
   }
 
   @TearDown

@@ -1,0 +1,66 @@
+package dev.weir.benchmarks;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.weir.runtime.Precision;
+import dev.weir.runtime.Sampling;
+import dev.weir.runtime.Sequence;
+import org.junit.jupiter.api.Test;
+
+class DecodeBatchTest {
+  private static final int SEQUENCES = 3;
+  private static final int SHORTEST = 20;
+  private static final int LONGEST = 36;
+
+  @Test
+  void contextsGrowAndAreCutBack() {
+    try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.FP32);
+        DecodeBatch batch =
+            new DecodeBatch(model, SEQUENCES, SHORTEST, LONGEST, 0, Sampling.greedy())) {
+      long sum = 0;
+      for (int step = 0; step < 4 * (LONGEST - SHORTEST); step++) {
+        assertThat(batch.decode()).isPositive();
+        sum += batch.cache().statistics().residentTokens();
+      }
+      // After a step a context has from SHORTEST + 1 to LONGEST tokens, each equally often.
+      double mean = (SHORTEST + 1 + LONGEST) / 2.0;
+      assertThat(sum / (4.0 * (LONGEST - SHORTEST))).isEqualTo(SEQUENCES * mean);
+    }
+  }
+
+  @Test
+  void everyRoundDecodesTheSameTokensAgain() {
+    try (BenchmarkModel model = BenchmarkModel.stories260K("cpu-reference", Precision.FP32);
+        DecodeBatch batch = new DecodeBatch(model, 1, 8, 16, 0, Sampling.greedy());
+        DecodeBatch other = new DecodeBatch(model, 1, 8, 64, 0, Sampling.greedy())) {
+      // The tokens of the first round continue the prompt: those of a batch that is not cut back.
+      for (int step = 0; step < 8; step++) {
+        assertThat(batch.decode()).isEqualTo(other.decode());
+      }
+    }
+  }
+
+  @Test
+  void aPromptRidesAlong() {
+    try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.FP32);
+        DecodeBatch batch =
+            new DecodeBatch(model, SEQUENCES, SHORTEST, LONGEST, 40, Sampling.greedy())) {
+      Sequence prompting = batch.cache().createSequence();
+      for (int step = 0; step < 2 * (LONGEST - SHORTEST); step++) {
+        batch.decodeWith(prompting, DecodeBatch.prompt(SEQUENCES, 40));
+        assertThat(prompting.length()).isEqualTo(40);
+        prompting.truncate(0);
+      }
+    }
+  }
+
+  @Test
+  void promptsOfNoOtherSequenceAreComputedWithoutOnes() {
+    try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.FP32);
+        DecodeBatch batch = new DecodeBatch(model, 0, 0, 0, 100, Sampling.greedy())) {
+      Sequence sequence = batch.cache().createSequence();
+      assertThat(batch.prefill(sequence, DecodeBatch.prompt(0, 100))).isNotNegative();
+      assertThat(sequence.length()).isEqualTo(100);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+package dev.weir.benchmarks;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+
+/** A copy of the script {@code nsys} of the test resources, and the files that steer it. */
+final class StandInNsys {
+  private final Path folder;
+
+  StandInNsys(Path parent) throws IOException {
+    folder = Files.createDirectory(parent.resolve("nsight"));
+    try (InputStream script = StandInNsys.class.getResourceAsStream("nsys")) {
+      Files.copy(script, program());
+    }
+    if (!program().toFile().setExecutable(true)) {
+      throw new IOException("cannot make " + program() + " executable");
+    }
+  }
+
+  Path program() {
+    return folder.resolve("nsys");
+  }
+
+  StandInNsys file(String name, String content) throws IOException {
+    Files.writeString(folder.resolve(name), content);
+    return this;
+  }
+
+  /** The arguments of each call so far. */
+  List<List<String>> calls() throws IOException {
+    return Arrays.stream(Files.readString(folder.resolve("calls")).split("\n\n"))
+        .map(call -> call.lines().toList())
+        .toList();
+  }
+}
