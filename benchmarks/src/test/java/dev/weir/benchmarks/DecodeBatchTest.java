@@ -29,11 +29,11 @@ class DecodeBatchTest {
   }
 
   @Test
-  void everyRoundDecodesTheSameTokensAgain() {
+  void theFirstRoundContinuesThePrompt() {
     try (BenchmarkModel model = BenchmarkModel.stories260K("cpu-reference", Precision.FP32);
         DecodeBatch batch = new DecodeBatch(model, 1, 8, 16, 0, Sampling.greedy());
         DecodeBatch other = new DecodeBatch(model, 1, 8, 64, 0, Sampling.greedy())) {
-      // The tokens of the first round continue the prompt: those of a batch that is not cut back.
+      // Whether it will be cut back later makes no difference.
       for (int step = 0; step < 8; step++) {
         assertThat(batch.decode()).isEqualTo(other.decode());
       }

@@ -104,6 +104,16 @@ class NsysProfilerTest {
   }
 
   @Test
+  void aForkThatOutlivesNsysIsWaitedFor() throws Exception {
+    nsys.file("leaves", "").file("cuda_gpu_kern_sum.csv", KERNELS).file("nvtx_sum.csv", RANGES);
+
+    RunResult run = only(jmh("duration=1").measurementSeconds(3).run());
+
+    assertThat(run.getPrimaryResult().getScore()).isPositive();
+    assertThat(score(run, "nsys.kernel")).isEqualTo(4, within(1e-9));
+  }
+
+  @Test
   void aProgramThatFailsFailsTheBenchmark() throws Exception {
     nsys.file("fails", "");
 
@@ -304,6 +314,11 @@ class NsysProfilerTest {
   private record ChainedRunner(ChainedOptionsBuilder options) {
     ChainedRunner forks(int forks) {
       options.forks(forks);
+      return this;
+    }
+
+    ChainedRunner measurementSeconds(int seconds) {
+      options.measurementTime(TimeValue.seconds(seconds));
       return this;
     }
 
