@@ -6,9 +6,10 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Starts the benchmarks: JMH's own command line, and three things more. {@code -prof nsys} is
- * {@link NsysProfiler}, {@code --device cuda} stands for {@code -p device=cuda}, and without
- * arguments the benchmarks are listed and a selection of a minute or two runs.
+ * Starts the benchmarks: JMH's own command line, and three things more. {@code -prof nsys} and
+ * {@code -prof ncu} are {@link NsysProfiler} and {@link NcuProfiler}, {@code --device cuda} stands
+ * for {@code -p device=cuda}, and without arguments the benchmarks are listed and a selection of a
+ * minute or two runs.
  *
  * <p>{@code mvn -Pbench -Dbench="ARGUMENTS"} runs it, and so does {@code java -jar
  * benchmarks/target/benchmarks.jar ARGUMENTS}, both in the root of the tree.
@@ -49,7 +50,8 @@ public final class Main {
           "-r",
           "1s");
 
-  private static final Map<String, String> PROFILERS = Map.of("nsys", NsysProfiler.class.getName());
+  private static final Map<String, String> PROFILERS =
+      Map.of("nsys", NsysProfiler.class.getName(), "ncu", NcuProfiler.class.getName());
 
   private static final String MORE_HELP =
       """
@@ -61,6 +63,10 @@ public final class Main {
 
         -prof nsys[:options]        Runs the forks under NVIDIA Nsight Systems and prints the
                                     time of kernels and NVTX ranges. -prof nsys:help lists
+                                    the options.
+
+        -prof ncu[:options]         Runs the forks under NVIDIA Nsight Compute and prints what
+                                    single launches of kernels reach. -prof ncu:help lists
                                     the options.
       """;
 

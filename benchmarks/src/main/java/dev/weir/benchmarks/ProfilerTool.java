@@ -44,7 +44,7 @@ record ProfilerTool(String name, Path executable) {
    */
   static ProfilerTool find(String name, String configured, Map<String, String> environment)
       throws ProfilerException {
-    String variable = "WEIR_" + name.toUpperCase(Locale.ROOT);
+    String variable = variable(name);
     if (configured != null) {
       return at(name, configured, "the option " + name + "=" + configured);
     }
@@ -72,6 +72,11 @@ record ProfilerTool(String name, Path executable) {
             + "=FILE or the environment variable "
             + variable
             + "=FILE");
+  }
+
+  /** The environment variable that names a program. */
+  static String variable(String name) {
+    return "WEIR_" + name.toUpperCase(Locale.ROOT);
   }
 
   private static ProfilerTool at(String name, String file, String setting)

@@ -1,11 +1,6 @@
 package dev.weir.benchmarks;
 
-import de.siegmar.fastcsv.reader.CsvParseException;
-import de.siegmar.fastcsv.reader.CsvReader;
-import de.siegmar.fastcsv.reader.CsvRecord;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -27,8 +22,6 @@ import java.util.function.UnaryOperator;
 record SummaryTable(List<Row> rows, int unreadable) {
   /** A kernel's name with its template arguments can be thousands of characters long. */
   private static final int SHOWN_NAME = 100;
-
-  private static final long MAX_FILE_BYTES = 64L << 20;
 
   private static final Set<String> NAME = Set.of("Name", "Range");
   private static final Set<String> TOTAL = Set.of("Total Time (ns)", "Total Proj Time (ns)");
@@ -62,37 +55,19 @@ record SummaryTable(List<Row> rows, int unreadable) {
    * @throws IOException if the file cannot be read or is larger than 64 MiB
    */
   static SummaryTable read(Path csv) throws IOException {
-    if (Files.size(csv) > MAX_FILE_BYTES) {
-      throw new IOException(csv + " has more than " + MAX_FILE_BYTES + " bytes, too many to read");
-    }
     List<Row> rows = new ArrayList<>();
-    int unreadable = 0;
-    Columns columns = null;
-    try (CsvReader<CsvRecord> reader =
-        CsvReader.builder()
-            .allowMissingFields(true)
-            .allowExtraFields(true)
-            .detectBomHeader(true)
-            .ofCsvRecord(csv)) {
-      for (CsvRecord line : reader) {
-        if (columns == null) {
-          columns = Columns.of(line.getFields());
-          unreadable += columns == null ? 1 : 0;
-          continue;
-        }
-        Row row = columns.row(line.getFields());
-        if (row == null) {
-          unreadable++;
-        } else {
-          rows.add(row);
-        }
-      }
-    } catch (CsvParseException e) {
-      // Such as a quote that never ends: what came before it counts.
-      unreadable++;
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
-    }
+    Columns[] columns = new Columns[1];
+    int unreadable =
+        ReportCsv.read(
+            csv,
+            line -> {
+              if (columns[0] == null) {
+                columns[0] = Columns.of(line);
+                return columns[0] != null;
+              }
+              Row row = columns[0].row(line);
+              return row != null && rows.add(row);
+            });
     return new SummaryTable(rows, unreadable);
   }
 
@@ -203,28 +178,19 @@ record SummaryTable(List<Row> rows, int unreadable) {
     static Columns of(List<String> header) {
       Columns columns =
           new Columns(
-              index(header, NAME),
-              index(header, TOTAL),
-              index(header, COUNT),
-              index(header, MINIMUM),
-              index(header, MAXIMUM));
+              ReportCsv.index(header, NAME),
+              ReportCsv.index(header, TOTAL),
+              ReportCsv.index(header, COUNT),
+              ReportCsv.index(header, MINIMUM),
+              ReportCsv.index(header, MAXIMUM));
       return columns.name < 0 || columns.total < 0 || columns.count < 0 ? null : columns;
-    }
-
-    private static int index(List<String> header, Set<String> names) {
-      for (int i = 0; i < header.size(); i++) {
-        if (names.contains(header.get(i).strip())) {
-          return i;
-        }
-      }
-      return -1;
     }
 
     /** The row of a line; null if it has none. */
     Row row(List<String> fields) {
-      String text = ProfilerTool.printable(field(fields, name)).replaceAll("\\s+", " ").strip();
-      double nanoseconds = number(field(fields, total));
-      double instances = number(field(fields, count));
+      String text = ReportCsv.text(fields, name);
+      double nanoseconds = ReportCsv.number(fields, total);
+      double instances = ReportCsv.number(fields, count);
       if (text.isEmpty()
           || !(nanoseconds >= 0)
           || !(instances >= 1 && instances <= Long.MAX_VALUE)
@@ -235,22 +201,8 @@ record SummaryTable(List<Row> rows, int unreadable) {
           text,
           nanoseconds,
           (long) instances,
-          number(field(fields, minimum)),
-          number(field(fields, maximum)));
-    }
-
-    private static String field(List<String> fields, int index) {
-      return index >= 0 && index < fields.size() ? fields.get(index) : "";
-    }
-
-    /** NaN for what is no finite number. */
-    private static double number(String text) {
-      try {
-        double value = Double.parseDouble(text.strip());
-        return Double.isFinite(value) ? value : Double.NaN;
-      } catch (NumberFormatException e) {
-        return Double.NaN;
-      }
+          ReportCsv.number(fields, minimum),
+          ReportCsv.number(fields, maximum));
     }
   }
 }

@@ -22,6 +22,8 @@ class MainTest {
             });
     assertThat(Main.toJmh(new String[] {"-prof", "nsys"}))
         .containsExactly("-prof", NsysProfiler.class.getName());
+    assertThat(Main.toJmh(new String[] {"-prof", "ncu:count=2"}))
+        .containsExactly("-prof", "dev.weir.benchmarks.NcuProfiler:count=2");
     assertThat(Main.toJmh(new String[] {"-prof"})).containsExactly("-prof");
   }
 

@@ -39,14 +39,14 @@ class NsysProfilerTest {
       """;
 
   @TempDir Path temporary;
-  private StandInNsys nsys;
+  private StandIn nsys;
   private Path reports;
   private Path out;
   private Path err;
 
   @BeforeEach
   void prepare() throws IOException {
-    nsys = new StandInNsys(temporary);
+    nsys = new StandIn("nsys", temporary);
     reports = temporary.resolve("reports");
     out = Files.writeString(temporary.resolve("out"), "");
     err = Files.writeString(temporary.resolve("err"), "");
@@ -196,7 +196,7 @@ class NsysProfilerTest {
         .hasMessage("duration is 0, must be at least 1");
     assertThatThrownBy(() -> profiler("top=0")).hasMessage("top is 0, must be at least 1");
     assertThatThrownBy(() -> profiler("graphs=all"))
-        .hasMessage("graphs is all, must be node or graph");
+        .hasMessage("graphs is all, must be one of node, graph");
     assertThatThrownBy(() -> profiler("help")).hasMessageContaining("--graphs");
   }
 

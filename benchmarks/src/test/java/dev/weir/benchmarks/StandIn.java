@@ -7,13 +7,18 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 
-/** A copy of the script {@code nsys} of the test resources, and the files that steer it. */
-final class StandInNsys {
+/**
+ * A copy of one of the scripts of the test resources, {@code nsys} or {@code ncu}, and the files
+ * that steer it.
+ */
+final class StandIn {
   private final Path folder;
+  private final String name;
 
-  StandInNsys(Path parent) throws IOException {
+  StandIn(String name, Path parent) throws IOException {
+    this.name = name;
     folder = Files.createDirectory(parent.resolve("nsight"));
-    try (InputStream script = StandInNsys.class.getResourceAsStream("nsys")) {
+    try (InputStream script = StandIn.class.getResourceAsStream(name)) {
       Files.copy(script, program());
     }
     if (!program().toFile().setExecutable(true)) {
@@ -22,10 +27,10 @@ final class StandInNsys {
   }
 
   Path program() {
-    return folder.resolve("nsys");
+    return folder.resolve(name);
   }
 
-  StandInNsys file(String name, String content) throws IOException {
+  StandIn file(String name, String content) throws IOException {
     Files.writeString(folder.resolve(name), content);
     return this;
   }
