@@ -113,7 +113,7 @@ record SummaryTable(List<Row> rows, int unreadable) {
           String.format(
               Locale.ROOT,
               "  %5.1f %% %12.3f %10d %12.3f %12s %12s  %s%n",
-              100 * row.total() / whole,
+              share(row.total(), whole),
               row.total() / 1e6,
               row.instances(),
               row.mean() / 1e3,
@@ -127,7 +127,7 @@ record SummaryTable(List<Row> rows, int unreadable) {
           String.format(
               Locale.ROOT,
               "  %5.1f %% %12.3f %10s %12s %12s %12s  %d more%n",
-              100 * rest / whole,
+              share(rest, whole),
               rest / 1e6,
               "",
               "",
@@ -163,6 +163,11 @@ record SummaryTable(List<Row> rows, int unreadable) {
       }
     }
     return -1;
+  }
+
+  /** In per cent. */
+  private static double share(double part, double whole) {
+    return whole == 0 ? 0 : 100 * part / whole;
   }
 
   private static String micros(double nanoseconds) {

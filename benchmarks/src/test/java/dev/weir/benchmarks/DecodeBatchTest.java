@@ -2,9 +2,11 @@ package dev.weir.benchmarks;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.management.ThreadMXBean;
 import dev.weir.runtime.Precision;
 import dev.weir.runtime.Sampling;
 import dev.weir.runtime.Sequence;
+import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.Test;
 
 class DecodeBatchTest {
@@ -37,6 +39,30 @@ class DecodeBatchTest {
       for (int step = 0; step < 8; step++) {
         assertThat(batch.decode()).isEqualTo(other.decode());
       }
+    }
+  }
+
+  /** What -prof gc counts in a run is the cutting back and what JMH itself allocates. */
+  @Test
+  void stepsThatDoNotCutBackAllocateNothing() {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    int growth = 100;
+    try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.DEFAULT);
+        DecodeBatch batch =
+            new DecodeBatch(model, SEQUENCES, SHORTEST, SHORTEST + growth, 0, Sampling.greedy())) {
+      // The compiler decides when the code is warm, so rounds are counted until one is free of
+      // allocations.
+      long least = Long.MAX_VALUE;
+      for (int round = 0; round < 100 && least > 0; round++) {
+        // Cuts back, but for the first round.
+        batch.decode();
+        long before = threads.getCurrentThreadAllocatedBytes();
+        for (int step = 1; step < growth; step++) {
+          batch.decode();
+        }
+        least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
+      }
+      assertThat(least).as("bytes that %d steps allocated", growth - 1).isZero();
     }
   }
 

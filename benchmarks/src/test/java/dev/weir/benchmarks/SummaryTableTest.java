@@ -147,6 +147,11 @@ class SummaryTableTest {
   }
 
   @Test
+  void rowsThatTookNoTimeHaveNoShare() throws IOException {
+    assertThat(read(HEADER + "0,0,1,0,0,0,0,0,a\n").text(1, 0)).contains("0.0 %");
+  }
+
+  @Test
   void instantiationsOfAKernelCountTogether() throws IOException {
     SummaryTable table =
         read(
