@@ -1,16 +1,18 @@
 package dev.weir.benchmarks;
 
 import dev.weir.runtime.Device;
-import dev.weir.runtime.DeviceInfo;
 import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.DeviceMemoryException;
 import dev.weir.runtime.DeviceOptions;
 import dev.weir.runtime.DeviceUnavailableException;
+import dev.weir.runtime.KvCacheOptions;
+import dev.weir.runtime.MemoryPlan;
 import dev.weir.runtime.Model;
-import dev.weir.runtime.ModelInfo;
 import dev.weir.runtime.ModelOptions;
 import dev.weir.runtime.Precision;
+import dev.weir.runtime.StepOptions;
 import dev.weir.runtime.UnsupportedException;
+import dev.weir.runtime.WeirLibrary;
 import java.nio.file.Path;
 import java.util.Locale;
 
@@ -23,6 +25,9 @@ final class BenchmarkModel implements AutoCloseable {
   /** Random weights are drawn from this seed, so that every run computes with the same ones. */
   private static final long SEED = 1;
 
+  /** System property by which {@link NsysProfiler} has a fork mark its NVTX ranges. */
+  static final String RANGES = "weir.benchmark.ranges";
+
   private final Device device;
   private final Model model;
 
@@ -33,40 +38,46 @@ final class BenchmarkModel implements AutoCloseable {
 
   /** The bundled stories260K with its real weights. */
   static BenchmarkModel stories260K(String device, Precision precision) {
-    return open(device, precision, bundled("stories260K"), ModelOptions.defaults());
-  }
-
-  /** Llama-2-7B's shape with random weights, cut to its first layers; 0 keeps all 32. */
-  static BenchmarkModel llama2(String device, Precision precision, int layers) {
     return open(
-        device, precision, bundled("llama-2-7b"), ModelOptions.random(SEED).withLayerLimit(layers));
+        device(device).withPrecision(precision), bundled("stories260K"), ModelOptions.defaults());
   }
 
   /**
-   * Opens the device and loads the model, having seen to it that the weights fit: where the system
-   * hands out more memory than there is, the process would be killed later, without a word.
+   * Llama-2-7B's shape with random weights.
    *
-   * @param device {@code cpu}, {@code cpu-reference}, {@code cuda} or {@code cuda:1} and so on
+   * @param layers the first ones that are kept; 0 keeps all 32
    */
-  static BenchmarkModel open(
-      String device, Precision precision, Path directory, ModelOptions options) {
-    Device opened = null;
-    Model loaded = null;
+  static BenchmarkModel llama2(DeviceOptions device, int layers) {
+    return open(device, bundled("llama-2-7b"), ModelOptions.random(SEED).withLayerLimit(layers));
+  }
+
+  /**
+   * Opens the device and loads the model, having seen to it that the weights and a step fit: where
+   * the system hands out more memory than there is, the process would be killed later, without a
+   * word.
+   */
+  static BenchmarkModel open(DeviceOptions options, Path directory, ModelOptions modelOptions) {
+    Device device = null;
+    Model model = null;
     try {
-      opened = Device.open(device(device).withPrecision(precision));
-      DeviceInfo info = opened.info();
+      device = Device.open(options);
+      if (Boolean.getBoolean(RANGES)) {
+        WeirLibrary.profileRanges(true);
+      }
+      MemoryPlan plan =
+          device.planMemory(
+              directory, modelOptions, KvCacheOptions.unsized(), StepOptions.defaults());
       requireMemory(
-          "the weights",
-          weightBytes(Model.inspect(directory, options), info.precision()),
-          info.memoryAvailable(),
-          device);
-      loaded = Model.load(opened, directory, options);
-      return new BenchmarkModel(opened, loaded);
+          "weights and workspace",
+          plan.weights() + plan.workspace() + plan.graphs(),
+          plan.deviceAvailable());
+      model = Model.load(device, directory, modelOptions);
+      return new BenchmarkModel(device, model);
     } catch (DeviceUnavailableException | UnsupportedException | DeviceMemoryException e) {
       throw new SkippedException(e.getMessage());
     } finally {
-      if (loaded == null && opened != null) {
-        opened.close();
+      if (model == null && device != null) {
+        device.close();
       }
     }
   }
@@ -75,14 +86,12 @@ final class BenchmarkModel implements AutoCloseable {
     return model;
   }
 
-  /** Ends the run if {@code bytes} of KV cache do not fit beside the weights. */
+  /** Ends the run if the KV of {@code tokens} tokens does not fit beside the weights. */
   void requireKvMemory(long tokens) {
-    DeviceInfo info = device.info();
     requireMemory(
         "the KV cache of " + tokens + " tokens",
         tokens * model.info().kvBytesPerToken(),
-        info.memoryAvailable(),
-        info.kind().name().toLowerCase(Locale.ROOT));
+        device.info().memoryAvailable());
   }
 
   @Override
@@ -92,13 +101,10 @@ final class BenchmarkModel implements AutoCloseable {
   }
 
   /**
-   * A folder under models/ of the tree: the working directory is its root, unless the system
-   * property {@code weir.root} names it.
+   * The options of a device.
+   *
+   * @param name {@code cpu}, {@code cpu-reference}, {@code cuda} or {@code cuda:1} and so on
    */
-  static Path bundled(String model) {
-    return Path.of(System.getProperty("weir.root", ""), "models", model);
-  }
-
   static DeviceOptions device(String name) {
     String[] parts = name.split(":", 2);
     for (DeviceKind kind : DeviceKind.values()) {
@@ -108,6 +114,14 @@ final class BenchmarkModel implements AutoCloseable {
       }
     }
     throw noDevice(name);
+  }
+
+  /**
+   * A folder under models/ of the tree: the working directory is its root, unless the system
+   * property {@code weir.root} names it.
+   */
+  static Path bundled(String model) {
+    return Path.of(System.getProperty("weir.root", ""), "models", model);
   }
 
   private static int ordinal(String name, String digits) {
@@ -123,25 +137,15 @@ final class BenchmarkModel implements AutoCloseable {
         "'" + name + "' is no device; there are cpu, cpu-reference, cuda and cuda:ORDINAL");
   }
 
-  static long weightBytes(ModelInfo model, Precision precision) {
-    return switch (precision) {
-      case FP32 -> 4 * model.parameters();
-      // Of int8, the embedding, which is looked up and not multiplied, stays at 16 bits.
-      case INT8 -> model.parameters() + (long) model.vocabularySize() * model.hiddenSize();
-      default -> 2 * model.parameters();
-    };
-  }
-
-  static void requireMemory(String what, long needed, long available, String device) {
+  static void requireMemory(String what, long needed, long available) {
     if (needed > available) {
       throw new SkippedException(
           String.format(
               Locale.ROOT,
-              "%s would take %.1f GiB, %s has %.1f GiB free; -p layers=N keeps fewer layers,"
+              "%s would take %.1f GiB, the device has %.1f GiB free; -p layers=N keeps fewer layers,"
                   + " -p sequences=N and -p context=N take less KV cache",
               what,
               gibibytes(needed),
-              device,
               gibibytes(available)));
     }
   }

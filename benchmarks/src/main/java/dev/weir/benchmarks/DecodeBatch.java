@@ -1,11 +1,14 @@
 package dev.weir.benchmarks;
 
+import dev.weir.runtime.DeviceMemoryException;
 import dev.weir.runtime.KvCache;
 import dev.weir.runtime.KvCacheOptions;
+import dev.weir.runtime.Precision;
 import dev.weir.runtime.Sampling;
 import dev.weir.runtime.Sequence;
 import dev.weir.runtime.Step;
 import dev.weir.runtime.StepOptions;
+import dev.weir.runtime.UnsupportedException;
 import java.util.Arrays;
 
 /**
@@ -35,6 +38,9 @@ final class DecodeBatch implements AutoCloseable {
    * Computes a prompt of {@code shortest} tokens for each sequence, each another one.
    *
    * @param promptTokens of the prompts that {@link #decodeWith} adds to a step; 0 if none
+   * @param kvPrecision the numbers that keys and values are kept in
+   * @throws SkippedException if the device has no room for the KV cache, or does not keep it in
+   *     these numbers
    */
   DecodeBatch(
       BenchmarkModel model,
@@ -42,14 +48,23 @@ final class DecodeBatch implements AutoCloseable {
       int shortest,
       int longest,
       int promptTokens,
+      Precision kvPrecision,
       Sampling sampling) {
     this.shortest = shortest;
     this.longest = longest;
     this.sampling = sampling;
     long blocks = (long) sequences * blocks(longest) + blocks(promptTokens);
     model.requireKvMemory(blocks * BLOCK_SIZE);
-    cache =
-        KvCache.create(model.model(), KvCacheOptions.ofBlocks(blocks).withBlockSize(BLOCK_SIZE));
+    try {
+      cache =
+          KvCache.create(
+              model.model(),
+              KvCacheOptions.ofBlocks(blocks)
+                  .withBlockSize(BLOCK_SIZE)
+                  .withKvPrecision(kvPrecision));
+    } catch (UnsupportedException | DeviceMemoryException e) {
+      throw new SkippedException(e.getMessage());
+    }
     step =
         Step.create(
             cache,
@@ -61,6 +76,11 @@ final class DecodeBatch implements AutoCloseable {
       next[i] = prefill(running[i], prompt(i, shortest));
     }
     length = shortest;
+  }
+
+  /** As the other one, with the KV in the precision of the model's activations. */
+  DecodeBatch(BenchmarkModel model, int sequences, int shortest, int longest, Sampling sampling) {
+    this(model, sequences, shortest, longest, 0, Precision.DEFAULT, sampling);
   }
 
   /** Token ids that any model has: a begin-of-sequence and text. */

@@ -3,7 +3,6 @@ package dev.weir.benchmarks;
 import dev.weir.runtime.KvCache;
 import dev.weir.runtime.KvCacheOptions;
 import dev.weir.runtime.ModelOptions;
-import dev.weir.runtime.Precision;
 import dev.weir.runtime.Sequence;
 import dev.weir.runtime.Step;
 import dev.weir.runtime.StepOptions;
@@ -59,8 +58,7 @@ public class KvBenchmark {
   public void open() {
     model =
         BenchmarkModel.open(
-            device,
-            Precision.DEFAULT,
+            BenchmarkModel.device(device),
             BenchmarkModel.bundled("stories260K"),
             ModelOptions.defaults().withLayerLimit(1));
     cache =

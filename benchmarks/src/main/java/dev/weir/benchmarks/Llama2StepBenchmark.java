@@ -48,11 +48,21 @@ public class Llama2StepBenchmark {
     @Param("2")
     int layers;
 
+    /** The numbers that keys and values are kept in. */
+    @Param("DEFAULT")
+    Precision kvPrecision;
+
+    /** Whether a GPU replays decode steps as graphs; if not, a profiler sees their parts. */
+    @Param("true")
+    boolean graphs;
+
     BenchmarkModel model;
 
     @Setup
     public void load() {
-      model = BenchmarkModel.llama2(device, precision, layers);
+      model =
+          BenchmarkModel.llama2(
+              BenchmarkModel.device(device).withPrecision(precision).withGraphs(graphs), layers);
     }
 
     @TearDown
@@ -81,6 +91,7 @@ public class Llama2StepBenchmark {
               context - GROWTH / 2,
               context + GROWTH / 2,
               0,
+              loaded.kvPrecision,
               Sampling.greedy());
     }
 
@@ -115,6 +126,7 @@ public class Llama2StepBenchmark {
               context - GROWTH / 2,
               context + GROWTH / 2,
               promptTokens,
+              loaded.kvPrecision,
               Sampling.greedy());
       prompting = batch.cache().createSequence();
       prompt = DecodeBatch.prompt(sequences, promptTokens);
@@ -137,7 +149,9 @@ public class Llama2StepBenchmark {
 
     @Setup
     public void prepare(Loaded loaded) {
-      batch = new DecodeBatch(loaded.model, 0, 0, 0, promptTokens, Sampling.greedy());
+      batch =
+          new DecodeBatch(
+              loaded.model, 0, 0, 0, promptTokens, loaded.kvPrecision, Sampling.greedy());
       sequence = batch.cache().createSequence();
       prompt = DecodeBatch.prompt(0, promptTokens);
     }

@@ -22,12 +22,13 @@ import org.openjdk.jmh.results.TextResult;
  *
  * <p>A launch that is profiled is run several times over, alone on the device: the benchmark's own
  * score means nothing. In single-shot mode the number of steps, and so of launches, is known
- * beforehand: {@code -bm ss -wi 20 -i 5 -prof "ncu:kernel=attention;skip=640"}.
+ * beforehand: {@code -bm ss -wi 20 -i 5 -prof "ncu:kernel=decode_kernel;skip=640"}.
  */
 public final class NcuProfiler extends ReportProfiler {
   private static final String ENDING = ".ncu-rep";
 
   private final List<String> arguments = new ArrayList<>();
+  private final boolean ranges;
   private final int top;
 
   /**
@@ -71,7 +72,8 @@ public final class NcuProfiler extends ReportProfiler {
     if (has(kernel)) {
       arguments.add("--kernel-name=regex:" + value(kernel));
     }
-    if (has(range)) {
+    ranges = has(range);
+    if (ranges) {
       arguments.add("--nvtx");
       arguments.add("--nvtx-include=" + value(range));
     }
@@ -98,6 +100,11 @@ public final class NcuProfiler extends ReportProfiler {
   @Override
   String reportOption() {
     return "--export=";
+  }
+
+  @Override
+  boolean ranges() {
+    return ranges;
   }
 
   @Override

@@ -61,6 +61,7 @@ public final class NsysProfiler extends ReportProfiler {
               false));
 
   private final List<String> arguments = new ArrayList<>(List.of("profile"));
+  private final boolean ranges;
   private final int top;
 
   /**
@@ -91,6 +92,7 @@ public final class NsysProfiler extends ReportProfiler {
         text("args", "Further arguments of 'nsys profile', separated by spaces.", "words", null);
     parse("nsys", options, environment);
     top = atLeast(1, rows);
+    ranges = List.of(value(trace).split(",")).contains("nvtx");
     arguments.add("--trace=" + value(trace));
     // Sampling the processor says nothing of compiled Java code, and needs rights that containers
     // lack.
@@ -126,6 +128,11 @@ public final class NsysProfiler extends ReportProfiler {
   @Override
   String reportOption() {
     return "--output=";
+  }
+
+  @Override
+  boolean ranges() {
+    return ranges;
   }
 
   @Override

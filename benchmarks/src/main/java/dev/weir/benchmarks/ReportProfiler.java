@@ -143,6 +143,9 @@ abstract sealed class ReportProfiler implements ExternalProfiler permits NsysPro
   /** The option of the program that names the report, such as {@code --output=}. */
   abstract String reportOption();
 
+  /** Whether the fork marks its NVTX ranges. */
+  abstract boolean ranges();
+
   /** What the report of the last {@link #command} says. */
   abstract List<Result<?>> results(File stdOut, File stdErr);
 
@@ -171,7 +174,7 @@ abstract sealed class ReportProfiler implements ExternalProfiler permits NsysPro
 
   @Override
   public final Collection<String> addJVMOptions(BenchmarkParams params) {
-    return List.of();
+    return ranges() ? List.of("-D" + BenchmarkModel.RANGES + "=true") : List.of();
   }
 
   @Override

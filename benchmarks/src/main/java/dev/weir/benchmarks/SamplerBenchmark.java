@@ -1,7 +1,6 @@
 package dev.weir.benchmarks;
 
 import dev.weir.runtime.ModelOptions;
-import dev.weir.runtime.Precision;
 import dev.weir.runtime.Sampling;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -79,13 +78,13 @@ public class SamplerBenchmark {
     Path config = folder.resolve("config.json");
     try {
       Files.writeString(config, CONFIG);
-      model = BenchmarkModel.open(device, Precision.DEFAULT, folder, ModelOptions.random(1));
+      model = BenchmarkModel.open(BenchmarkModel.device(device), folder, ModelOptions.random(1));
     } finally {
       Files.deleteIfExists(config);
       Files.delete(folder);
     }
     batch =
-        new DecodeBatch(model, sequences, SHORTEST_CONTEXT, LONGEST_CONTEXT, 0, sampling(sampling));
+        new DecodeBatch(model, sequences, SHORTEST_CONTEXT, LONGEST_CONTEXT, sampling(sampling));
   }
 
   @TearDown

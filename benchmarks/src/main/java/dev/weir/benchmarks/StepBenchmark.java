@@ -49,7 +49,7 @@ public class StepBenchmark {
   @Setup
   public void open() {
     model = BenchmarkModel.stories260K(device, precision);
-    batch = new DecodeBatch(model, sequences, PROMPT, LONGEST_CONTEXT, 0, Sampling.greedy());
+    batch = new DecodeBatch(model, sequences, PROMPT, LONGEST_CONTEXT, Sampling.greedy());
   }
 
   @TearDown

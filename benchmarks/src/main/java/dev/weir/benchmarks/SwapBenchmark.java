@@ -70,7 +70,7 @@ public class SwapBenchmark {
 
   @Setup
   public void open() {
-    model = BenchmarkModel.llama2(device, precision, layers);
+    model = BenchmarkModel.llama2(BenchmarkModel.device(device).withPrecision(precision), layers);
     long blocks = (tokens + BLOCK_SIZE - 1) / BLOCK_SIZE;
     // The host holds the other copy; on the CPU both are the same memory.
     model.requireKvMemory(2 * blocks * BLOCK_SIZE);

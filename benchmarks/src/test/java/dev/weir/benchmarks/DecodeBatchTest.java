@@ -1,6 +1,7 @@
 package dev.weir.benchmarks;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
 import dev.weir.runtime.Precision;
@@ -18,7 +19,7 @@ class DecodeBatchTest {
   void contextsGrowAndAreCutBack() {
     try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.FP32);
         DecodeBatch batch =
-            new DecodeBatch(model, SEQUENCES, SHORTEST, LONGEST, 0, Sampling.greedy())) {
+            new DecodeBatch(model, SEQUENCES, SHORTEST, LONGEST, Sampling.greedy())) {
       long sum = 0;
       for (int step = 0; step < 4 * (LONGEST - SHORTEST); step++) {
         assertThat(batch.decode()).isPositive();
@@ -33,8 +34,8 @@ class DecodeBatchTest {
   @Test
   void theFirstRoundContinuesThePrompt() {
     try (BenchmarkModel model = BenchmarkModel.stories260K("cpu-reference", Precision.FP32);
-        DecodeBatch batch = new DecodeBatch(model, 1, 8, 16, 0, Sampling.greedy());
-        DecodeBatch other = new DecodeBatch(model, 1, 8, 64, 0, Sampling.greedy())) {
+        DecodeBatch batch = new DecodeBatch(model, 1, 8, 16, Sampling.greedy());
+        DecodeBatch other = new DecodeBatch(model, 1, 8, 64, Sampling.greedy())) {
       // Whether it will be cut back later makes no difference.
       for (int step = 0; step < 8; step++) {
         assertThat(batch.decode()).isEqualTo(other.decode());
@@ -49,7 +50,7 @@ class DecodeBatchTest {
     int growth = 100;
     try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.DEFAULT);
         DecodeBatch batch =
-            new DecodeBatch(model, SEQUENCES, SHORTEST, SHORTEST + growth, 0, Sampling.greedy())) {
+            new DecodeBatch(model, SEQUENCES, SHORTEST, SHORTEST + growth, Sampling.greedy())) {
       // The compiler decides when the code is warm, so rounds are counted until one is free of
       // allocations.
       long least = Long.MAX_VALUE;
@@ -70,7 +71,8 @@ class DecodeBatchTest {
   void aPromptRidesAlong() {
     try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.FP32);
         DecodeBatch batch =
-            new DecodeBatch(model, SEQUENCES, SHORTEST, LONGEST, 40, Sampling.greedy())) {
+            new DecodeBatch(
+                model, SEQUENCES, SHORTEST, LONGEST, 40, Precision.DEFAULT, Sampling.greedy())) {
       Sequence prompting = batch.cache().createSequence();
       for (int step = 0; step < 2 * (LONGEST - SHORTEST); step++) {
         batch.decodeWith(prompting, DecodeBatch.prompt(SEQUENCES, 40));
@@ -83,10 +85,20 @@ class DecodeBatchTest {
   @Test
   void promptsOfNoOtherSequenceAreComputedWithoutOnes() {
     try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.FP32);
-        DecodeBatch batch = new DecodeBatch(model, 0, 0, 0, 100, Sampling.greedy())) {
+        DecodeBatch batch =
+            new DecodeBatch(model, 0, 0, 0, 100, Precision.DEFAULT, Sampling.greedy())) {
       Sequence sequence = batch.cache().createSequence();
       assertThat(batch.prefill(sequence, DecodeBatch.prompt(0, 100))).isNotNegative();
       assertThat(sequence.length()).isEqualTo(100);
+    }
+  }
+
+  @Test
+  void aKvPrecisionThatTheDeviceLacksSkipsTheBenchmark() {
+    try (BenchmarkModel model = BenchmarkModel.stories260K("cpu", Precision.FP32)) {
+      assertThatThrownBy(
+              () -> new DecodeBatch(model, 1, 8, 16, 0, Precision.FP8, Sampling.greedy()))
+          .isInstanceOf(SkippedException.class);
     }
   }
 }

@@ -66,7 +66,9 @@ class NcuProfilerTest {
             .runSingle();
 
     assertThat(ncu.calls()).hasSize(2);
-    assertThat(ncu.calls().getFirst()).contains("org.openjdk.jmh.runner.ForkedMain");
+    assertThat(ncu.calls().getFirst())
+        .contains("org.openjdk.jmh.runner.ForkedMain")
+        .doesNotContain("-Dweir.benchmark.ranges=true");
     assertThat(ncu.calls().get(1))
         .contains("--page=raw", "--csv", "--print-units=base")
         .first()
@@ -91,6 +93,8 @@ class NcuProfilerTest {
             "--launch-skip=0",
             "--launch-count=20",
             "--export=" + reports.resolve("run"));
+    assertThat(profiler("range=step/").addJVMOptions(null))
+        .containsExactly("-Dweir.benchmark.ranges=true");
     assertThat(
             profiler(
                     "kernel=decode|merge",

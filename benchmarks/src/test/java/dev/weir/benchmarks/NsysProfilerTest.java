@@ -73,7 +73,8 @@ class NsysProfilerTest {
             "--cuda-graph-trace=node");
     assertThat(profile.get(5)).startsWith("--output=" + reports);
     assertThat(Path.of(profile.get(6))).hasFileName("java");
-    assertThat(profile).contains("org.openjdk.jmh.runner.ForkedMain");
+    assertThat(profile)
+        .contains("-Dweir.benchmark.ranges=true", "org.openjdk.jmh.runner.ForkedMain");
     assertThat(nsys.calls()).hasSize(4);
     assertThat(nsys.calls().get(1))
         .contains("stats", "--report=cuda_gpu_kern_sum", "--format=csv")
