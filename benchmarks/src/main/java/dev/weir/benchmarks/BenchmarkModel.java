@@ -16,11 +16,7 @@ import dev.weir.runtime.WeirLibrary;
 import java.nio.file.Path;
 import java.util.Locale;
 
-/**
- * A model on a device, as the parameters of a benchmark name them.
- *
- * @throws SkippedException by {@link #open} where the machine lacks what the parameters ask for
- */
+/** A model on a device, as the parameters of a benchmark name them. */
 final class BenchmarkModel implements AutoCloseable {
   /** Random weights are drawn from this seed, so that every run computes with the same ones. */
   private static final long SEED = 1;
@@ -55,6 +51,8 @@ final class BenchmarkModel implements AutoCloseable {
    * Opens the device and loads the model, having seen to it that the weights and a step fit: where
    * the system hands out more memory than there is, the process would be killed later, without a
    * word.
+   *
+   * @throws SkippedException if the machine lacks the device, the precision or the memory
    */
   static BenchmarkModel open(DeviceOptions options, Path directory, ModelOptions modelOptions) {
     Device device = null;

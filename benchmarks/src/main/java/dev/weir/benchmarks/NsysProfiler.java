@@ -204,7 +204,7 @@ public final class NsysProfiler extends ReportProfiler {
         }
         // Said where the report lacks what the summary is about, such as kernels.
         if (output.text().contains("SKIPPED")) {
-          return heading + ": none. " + lastLines(output.text(), "SKIPPED");
+          return heading + ": none. " + lastLines(output.text(), "SKIPPED").strip() + "\n";
         }
         if (failure.isEmpty()) {
           failure = "status " + output.status() + "\n" + lastLines(output.text(), "");
