@@ -116,17 +116,11 @@ TEST_CASE("cuda: each reason why there is no device has its own message and name
   CHECK(contains(message, "no CUDA device 7"));
   CHECK(contains(message, "weir_device_options.ordinal"));
 
-  weir_emulator_set_architecture(75);
-  message = probe(WEIR_DEVICE_UNAVAILABLE);
-  CHECK(contains(message, "7.5"));
-  weir_emulator_reset();
-
-  const std::string library = std::getenv("WEIR_CUBLASLT") != nullptr ? std::getenv("WEIR_CUBLASLT") : "";
   setenv("WEIR_CUBLASLT", "/nowhere/libcublasLt.so", 1);
   message = probe(WEIR_DEVICE_UNAVAILABLE);
   CHECK(contains(message, "/nowhere/libcublasLt.so"));
   CHECK(contains(message, "WEIR_CUBLASLT"));
-  setenv("WEIR_CUBLASLT", library.c_str(), 1);
+  unsetenv("WEIR_CUBLASLT");
   probe(WEIR_OK);
 }
 

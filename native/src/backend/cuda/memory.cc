@@ -2,7 +2,6 @@
 
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -12,12 +11,10 @@
 namespace weir::cuda {
 namespace {
 
-// Nothing asks for no bytes at all of the CUDA runtime, which answers with a null pointer.
-size_t at_least_one(int64_t bytes) { return static_cast<size_t>(std::max<int64_t>(bytes, 1)); }
-
 void* allocate_on_device(int64_t bytes, const char* what) {
+  if (bytes == 0) return nullptr;
   void* data = nullptr;
-  const cudaError_t error = cudaMalloc(&data, at_least_one(bytes));
+  const cudaError_t error = cudaMalloc(&data, static_cast<size_t>(bytes));
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     size_t free = 0;
@@ -34,8 +31,9 @@ void* allocate_on_device(int64_t bytes, const char* what) {
 }
 
 void* allocate_on_host(int64_t bytes, const char* what) {
+  if (bytes == 0) return nullptr;
   void* data = nullptr;
-  const cudaError_t error = cudaMallocHost(&data, at_least_one(bytes));
+  const cudaError_t error = cudaMallocHost(&data, static_cast<size_t>(bytes));
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     throw Error(WEIR_OUT_OF_MEMORY,
@@ -51,6 +49,7 @@ void* allocate_on_host(int64_t bytes, const char* what) {
 
 DeviceMemory::DeviceMemory(int64_t bytes, const char* what)
     : Memory(allocate_on_device(bytes, what), static_cast<size_t>(bytes)) {
+  if (bytes == 0) return;
   try {
     const Stream stream;
     check(cudaMemsetAsync(data(), 0, this->bytes(), stream.get()), what);
@@ -65,7 +64,7 @@ DeviceMemory::~DeviceMemory() { cudaFree(data()); }
 
 PinnedMemory::PinnedMemory(int64_t bytes, const char* what)
     : Memory(allocate_on_host(bytes, what), static_cast<size_t>(bytes)) {
-  std::memset(data(), 0, this->bytes());
+  if (bytes > 0) std::memset(data(), 0, this->bytes());
 }
 
 PinnedMemory::~PinnedMemory() { cudaFreeHost(data()); }
