@@ -20,6 +20,7 @@ AttentionParameters attention_parameters(const AttentionArguments& arguments) {
   auto* const scratch = static_cast<unsigned char*>(arguments.scratch);
   AttentionParameters p{};
   p.layout = shape.layout;
+  p.offsets = LayerOffsets(shape.layout, shape.layer);
   p.layer = shape.layer;
   p.heads = shape.heads;
   p.group = shape.heads / shape.layout.kv_heads;

@@ -15,9 +15,28 @@ namespace weir::cuda {
 constexpr int kLanes = 32;
 constexpr uint32_t kAllLanes = 0xffffffffu;
 
+// Where the keys and values of one layer lie in the pool, in bytes; worked out once, so that finding a tile
+// takes no more than a multiplication.
+struct LayerOffsets {
+  LayerOffsets() = default;
+  LayerOffsets(const KvLayout& layout, int32_t layer)
+      : block(layout.block_bytes()),
+        keys(layout.tile_offset(0, layout.key_tile_index(layer, 0))),
+        head(layout.tile_offset(0, 1)),
+        key_scales(layout.scales_offset(0, layout.key_tile_index(layer, 0))),
+        head_scales(layout.scales_offset(0, 1) - layout.scales_offset(0, 0)) {}
+
+  int64_t block;        // from a block to the next
+  int64_t keys;         // from the block to the keys of the first head
+  int64_t head;         // from the keys (or values) of a head to those of the next
+  int64_t key_scales;   // as keys, of their scales
+  int64_t head_scales;  // as head, of the scales
+};
+
 // The argument of every attention kernel.
 struct AttentionParameters {
   KvLayout layout;
+  LayerOffsets offsets;
   int32_t layer;
   int32_t heads;
   int32_t group;       // query heads of a KV head

@@ -180,6 +180,8 @@ class TileReader {
     work_ = decode_work(p_.lists)[index];
     head_ = unit_ - index * p_.layout.kv_heads;
     first_ = static_cast<int32_t>(threadIdx.x) / kLanes * Tile::kTokens;
+    keys_ = p_.pool + p_.offsets.keys + head_ * p_.offsets.head;
+    key_scales_ = p_.pool + p_.offsets.key_scales + head_ * p_.offsets.head_scales;
   }
 
   // Goes on to the next piece of work that has a tile for this warp.
@@ -194,8 +196,8 @@ class TileReader {
     const int lane = static_cast<int>(threadIdx.x) % kLanes;
     const int32_t count = min(Tile::kTokens, work_.count - first_);
     const int32_t* const table = p_.batch.block_tables + work_.table;
-    const int64_t key_tile = p_.layout.key_tile_index(p_.layer, head_);
-    const int64_t value_tile = p_.layout.value_tile_index(p_.layer, head_);
+    const int64_t to_values = p_.layout.kv_heads * p_.offsets.head;
+    [[maybe_unused]] const int64_t to_value_scales = p_.layout.kv_heads * p_.offsets.head_scales;
 #if WEIR_SM90_FEATURES
     if constexpr (kBulk) {
       uint64_t* const barrier = barriers_ + stage_;
@@ -215,15 +217,15 @@ class TileReader {
         const int32_t block = __ldg(table + index);
         const uint32_t bytes = min(kPieceTokens, count - lane * kPieceTokens) * Tile::kRowBytes;
         unsigned char* const to = stage + lane * kPieceTokens * Tile::kRowBytes;
-        const unsigned char* const from = p_.pool + int64_t{slot} * Tile::kRowBytes;
-        cp_async_bulk(to, from + p_.layout.tile_offset(block, key_tile), bytes, barrier);
-        cp_async_bulk(to + Tile::kTileBytes, from + p_.layout.tile_offset(block, value_tile), bytes, barrier);
+        const unsigned char* const from = keys_ + block * p_.offsets.block + slot * Tile::kRowBytes;
+        cp_async_bulk(to, from, bytes, barrier);
+        cp_async_bulk(to + Tile::kTileBytes, from + to_values, bytes, barrier);
         if constexpr (kIsScaled<kKv>) {
           unsigned char* const scales = stage + 2 * Tile::kTileBytes + lane * kScaleBytes;
-          const unsigned char* const from_scales = p_.pool + int64_t{slot} * int64_t{sizeof(float)};
-          cp_async_bulk(scales, from_scales + p_.layout.scales_offset(block, key_tile), kScaleBytes, barrier);
-          cp_async_bulk(scales + Tile::kScaleBytes, from_scales + p_.layout.scales_offset(block, value_tile),
-                        kScaleBytes, barrier);
+          const unsigned char* const from_scales =
+              key_scales_ + block * p_.offsets.block + slot * int{sizeof(float)};
+          cp_async_bulk(scales, from_scales, kScaleBytes, barrier);
+          cp_async_bulk(scales + Tile::kScaleBytes, from_scales + to_value_scales, kScaleBytes, barrier);
         }
       }
       return;
@@ -234,16 +236,14 @@ class TileReader {
     const int32_t index = p_.divider.block(position);
     const int32_t slot = p_.divider.slot(position, index);
     const int32_t block = __ldg(table + index);
-    const unsigned char* const from = p_.pool + lane % Tile::kTokenLanes * 16;
-    const int64_t to_values = p_.layout.tile_offset(0, value_tile) - p_.layout.tile_offset(0, key_tile);
+    const unsigned char* const from = keys_ + lane % Tile::kTokenLanes * 16;
 #pragma unroll
     for (int i = 0; i < Tile::kSteps; i++) {
       const int token = i * Tile::kTokensAtOnce + lane / Tile::kTokenLanes;
       const int32_t of_block = __shfl_sync(kAllLanes, block, token);
       const int32_t of_slot = __shfl_sync(kAllLanes, slot, token);
       if (token >= count) continue;
-      const unsigned char* const row =
-          from + p_.layout.tile_offset(of_block, key_tile) + int64_t{of_slot} * Tile::kRowBytes;
+      const unsigned char* const row = from + of_block * p_.offsets.block + of_slot * Tile::kRowBytes;
       unsigned char* const to = stage + (i * kLanes + lane) * 16;
       cp_async_16(to, row);
       cp_async_16(to + Tile::kTileBytes, row + to_values);
@@ -251,13 +251,11 @@ class TileReader {
     if constexpr (kIsScaled<kKv>) {
       // Too small for asynchronous copies of 16 bytes, and with any block size not aligned for them.
       static_assert(Tile::kTokens == kLanes);
-      const auto* const key_scales =
-          reinterpret_cast<const float*>(p_.pool + p_.layout.scales_offset(block, key_tile));
-      const auto* const value_scales =
-          reinterpret_cast<const float*>(p_.pool + p_.layout.scales_offset(block, value_tile));
+      const unsigned char* const from_scales =
+          key_scales_ + block * p_.offsets.block + slot * int{sizeof(float)};
       auto* const scales = reinterpret_cast<float*>(stage + 2 * Tile::kTileBytes);
-      scales[lane] = key_scales[slot];
-      scales[kLanes + lane] = value_scales[slot];
+      scales[lane] = *reinterpret_cast<const float*>(from_scales);
+      scales[kLanes + lane] = *reinterpret_cast<const float*>(from_scales + to_value_scales);
     }
   }
 
@@ -268,6 +266,8 @@ class TileReader {
   int32_t unit_;  // the piece of work that is being read: a chunk and one of the KV heads
   DecodeWork work_{};
   int32_t head_ = 0;
+  const unsigned char* keys_ = nullptr;  // of the head in the first block of the pool
+  const unsigned char* key_scales_ = nullptr;
   int32_t first_ = 0;  // token of the chunk that the next tile begins with
   int stage_ = 0;
 };

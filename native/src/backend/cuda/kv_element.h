@@ -50,7 +50,7 @@ __device__ __forceinline__ To same_bits(const From& from) {
 
 // The elements in four bytes.
 template <ElementType kType>
-__device__ __forceinline__ void unpack_word(uint32_t word, float* out) {
+__device__ __forceinline__ void unpack_word(const uint32_t word, float* out) {
   if constexpr (kType == ElementType::kF16) {
     const float2 pair = __half22float2(same_bits<__half2>(word));
     out[0] = pair.x;
@@ -63,7 +63,7 @@ __device__ __forceinline__ void unpack_word(uint32_t word, float* out) {
     const uint32_t biased = word ^ 0x80808080u;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-      out[i] = __uint_as_float(0x4b000000u | ((biased >> (8 * i)) & 0xffu)) - (8388608.0f + 128.0f);
+      out[i] = __uint_as_float(__byte_perm(biased, 0x4b000000u, 0x7640 + i)) - (8388608.0f + 128.0f);
     }
   } else {
     static_assert(kType == ElementType::kFp8);
@@ -78,9 +78,10 @@ __device__ __forceinline__ void unpack_word(uint32_t word, float* out) {
   }
 }
 
-// The elements in 16 bytes, without their scale.
+// The elements in 16 bytes, without their scale. The words are taken by value: through a reference the
+// compiler loads them one by one.
 template <ElementType kType>
-__device__ __forceinline__ void unpack(const uint4& words, float (&out)[kPerAccess<kType>]) {
+__device__ __forceinline__ void unpack(uint4 words, float (&out)[kPerAccess<kType>]) {
   constexpr int kPerWord = kPerAccess<kType> / 4;
   unpack_word<kType>(words.x, out);
   unpack_word<kType>(words.y, out + kPerWord);

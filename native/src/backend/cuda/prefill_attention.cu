@@ -104,7 +104,7 @@ class TileReader {
 
   __device__ TileReader(const AttentionParameters& p, unsigned char* ring, int32_t units)
       : p_(p), ring_(ring), units_(units), number_(static_cast<int32_t>(blockIdx.x)) {
-    if (number_ < units_) unit_ = unit_at<kDecode>(p_, number_);
+    if (number_ < units_) enter_unit();
   }
 
   __device__ __forceinline__ void fetch() {
@@ -113,8 +113,7 @@ class TileReader {
       first_ += kTileTokens;
       if (first_ >= unit_.tokens) {
         number_ += static_cast<int32_t>(gridDim.x);
-        if (number_ < units_) unit_ = unit_at<kDecode>(p_, number_);
-        first_ = 0;
+        if (number_ < units_) enter_unit();
       }
     }
     cp_async_commit();
@@ -122,6 +121,12 @@ class TileReader {
   }
 
  private:
+  __device__ __forceinline__ void enter_unit() {
+    unit_ = unit_at<kDecode>(p_, number_);
+    first_ = 0;
+    keys_ = p_.pool + p_.offsets.keys + unit_.kv_head * p_.offsets.head;
+  }
+
   __device__ __forceinline__ void copy_tile(unsigned char* stage) {
     constexpr int kRowLanes = Tile::kRowBytes / kChunkBytes;
     constexpr int kRowsAtOnce = kLanes / kRowLanes;
@@ -133,9 +138,7 @@ class TileReader {
     const int32_t index = p_.divider.block(position);
     const int32_t slot = p_.divider.slot(position, index);
     const int32_t block = __ldg(p_.batch.block_tables + unit_.table + index);
-    const int64_t key_tile = p_.layout.key_tile_index(p_.layer, unit_.kv_head);
-    const int64_t value_tile = p_.layout.value_tile_index(p_.layer, unit_.kv_head);
-    const int64_t to_values = p_.layout.tile_offset(0, value_tile) - p_.layout.tile_offset(0, key_tile);
+    const int64_t to_values = p_.layout.kv_heads * p_.offsets.head;
     const int chunk = lane % kRowLanes;
 #pragma unroll
     for (int i = 0; i < kWarpTokens / kRowsAtOnce; i++) {
@@ -143,8 +146,8 @@ class TileReader {
       const int row = first_row + of_warp;
       const int32_t of_block = __shfl_sync(kAllLanes, block, of_warp);
       const int32_t of_slot = __shfl_sync(kAllLanes, slot, of_warp);
-      const unsigned char* const from = p_.pool + p_.layout.tile_offset(of_block, key_tile) +
-                                        int64_t{of_slot} * Tile::kRowBytes + chunk * kChunkBytes;
+      const unsigned char* const from =
+          keys_ + of_block * p_.offsets.block + of_slot * Tile::kRowBytes + chunk * kChunkBytes;
       // Rows beyond the context become zeros: they are multiplied, by weights of 0.
       const uint32_t bytes = row < left ? kChunkBytes : 0;
       unsigned char* const to = stage + (kIsScaled<kKv> ? row * Tile::kRowBytes + chunk * kChunkBytes
@@ -156,10 +159,12 @@ class TileReader {
       // The lower half of the warp takes the scales of keys, the upper those of values.
       const bool of_values = lane >= kWarpTokens;
       const int row = first_row + lane % kWarpTokens;
-      const auto* const from = reinterpret_cast<const float*>(
-          p_.pool + p_.layout.scales_offset(block, of_values ? value_tile : key_tile));
+      const unsigned char* const from =
+          p_.pool + p_.offsets.key_scales +
+          (unit_.kv_head + (of_values ? p_.layout.kv_heads : 0)) * p_.offsets.head_scales +
+          block * p_.offsets.block + slot * int{sizeof(float)};
       auto* const to = reinterpret_cast<float*>(stage + 2 * Tile::kTileBytes) + (of_values ? kTileTokens : 0);
-      to[row] = row < left ? from[slot] : 0.0f;
+      to[row] = row < left ? *reinterpret_cast<const float*>(from) : 0.0f;
     }
   }
 
@@ -168,7 +173,8 @@ class TileReader {
   int32_t units_;
   int32_t number_;
   Unit unit_{};
-  int32_t first_ = 0;  // token of the unit that the next tile begins with
+  const unsigned char* keys_ = nullptr;  // of the head in the first block of the pool
+  int32_t first_ = 0;                    // token of the unit that the next tile begins with
   int stage_ = 0;
 };
 
