@@ -342,9 +342,8 @@ __device__ int32_t sort_candidates(uint64_t* keys, int32_t count) {
 // The keys of the tokens that `wanted` says, unordered. There are at most kCandidates of them.
 template <int32_t kWidth, typename Wanted>
 __device__ void collect(const Row<kWidth>& row, Workspace& workspace, Wanted wanted) {
-  __syncthreads();  // the histogram, in the same place, may still be read
   if (threadIdx.x == 0) workspace.candidate_count = 0;
-  __syncthreads();
+  __syncthreads();  // also: candidates of an earlier call have been read
   row.visit([&](int32_t token, float logit) {
     if (wanted(token, logit)) {
       workspace.candidates[atomicAdd(&workspace.candidate_count, 1u)] = key_of(logit, token);
