@@ -4,8 +4,9 @@
 //
 // The weight of a token, e^((logit - largest) / temperature), is kept as an integer, a multiple of 2^-40.
 // Integers add up to the same sum in any order, so that sums over the row need no fixed order, running sums
-// agree with totals, and what is chosen depends on the row alone. What is cut off, 2^-40 for each token of at
-// least 1, is below the accuracy of the exponential.
+// agree with totals, and what is chosen depends on the row alone. What is cut off, less than 2^-40 of the
+// weight of all for each token, is below the accuracy of __expf: 2 + 1.2 |x| units of the last place (CUDA
+// C++ programming guide), 2e-6 of the smallest weights.
 //
 // Filters find their least likely token without sorting the row: a histogram of the distances from the
 // largest logit says which bin it is in, and only that bin is sorted. A bin of too many tokens is divided by
@@ -27,7 +28,8 @@ namespace {
 
 constexpr int32_t kMaxThreads = kMaxWarps * kWarpSize;
 
-// With the workspace 160.1 KiB of the 163 KiB that a block can have on compute capability 8.0.
+// With the workspace and the arrays of reductions 161.9 KiB of the 163 KiB that a block can have on compute
+// capability 8.0.
 constexpr int32_t kStagedVocabulary = 34816;
 
 // Up to here, fewer threads have enough to do.
@@ -78,7 +80,7 @@ struct Weigher {
   float inverse_temperature;
 
   __device__ __forceinline__ uint64_t operator()(float logit) const {
-    return static_cast<uint64_t>(expf((logit - largest) * inverse_temperature) * kWeightUnits);
+    return static_cast<uint64_t>(__expf((logit - largest) * inverse_temperature) * kWeightUnits);
   }
 };
 
@@ -198,7 +200,7 @@ __device__ Survey survey(const Row<kWidth>& row, float* staged) {
 #pragma unroll
         for (int32_t load = 0; load < kLoads; load++) {
 #pragma unroll
-          for (int32_t i = 0; i < kWidth; i++) sum += expf(groups[load].element[i] - reference);
+          for (int32_t i = 0; i < kWidth; i++) sum += __expf(groups[load].element[i] - reference);
         }
       });
   const uint64_t key = block_reduce(key_of(best.logit, best.token), Minimum{}, ~uint64_t{0});
@@ -340,9 +342,8 @@ __device__ int32_t sort_candidates(uint64_t* keys, int32_t count) {
 // The keys of the tokens that `wanted` says, unordered. There are at most kCandidates of them.
 template <int32_t kWidth, typename Wanted>
 __device__ void collect(const Row<kWidth>& row, Workspace& workspace, Wanted wanted) {
-  __syncthreads();  // the histogram, in the same place, may still be read
   if (threadIdx.x == 0) workspace.candidate_count = 0;
-  __syncthreads();
+  __syncthreads();  // also: candidates of an earlier call have been read
   row.visit([&](int32_t token, float logit) {
     if (wanted(token, logit)) {
       workspace.candidates[atomicAdd(&workspace.candidate_count, 1u)] = key_of(logit, token);
