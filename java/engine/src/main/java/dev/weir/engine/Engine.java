@@ -52,10 +52,10 @@ import java.util.concurrent.atomic.AtomicLong;
  * }</pre>
  *
  * <p>One platform thread owns the device, the model and the cache. It never waits for a reader, and
- * readers' code never runs on it. An iteration that runs out of memory, or whose numbers are not
- * finite, fails only its own requests; any other error ends the engine: every pending request is
- * completed exceptionally and later ones are refused. So does a device that does not return from an
- * iteration, see {@link EngineOptions#stepTimeout()}.
+ * readers' code never runs on it. An iteration that runs out of memory fails only its own requests,
+ * and a request whose logits are not finite fails alone; any other error ends the engine: every
+ * pending request is completed exceptionally and later ones are refused. So does a device that does
+ * not return from an iteration, see {@link EngineOptions#stepTimeout()}.
  *
  * <p>Every method may be called from any thread.
  */

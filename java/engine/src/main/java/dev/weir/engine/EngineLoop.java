@@ -376,7 +376,7 @@ final class EngineLoop implements Runnable {
       }
       plan.commit();
     } catch (OutOfBlocksException | DeviceMemoryException | InvalidModelException e) {
-      failBatch(e, now);
+      failIteration(e, now);
       entries = 0;
       tokens = 0;
       generated = 0;
@@ -497,13 +497,18 @@ final class EngineLoop implements Runnable {
   }
 
   /**
-   * The batch ran out of memory, or its numbers out of range: its requests fail and give back their
-   * blocks, all others go on.
+   * The batch ran out of memory: its requests fail and give back their blocks, all others go on. Or
+   * the numbers of one request ran out of range: that one fails, and the others of its batch are as
+   * they were before.
    */
-  private void failBatch(WeirException cause, double now) {
+  private void failIteration(WeirException cause, double now) {
     event.failed = true;
     counters.failedIterations.increment();
     plan.abandon();
+    if (cause instanceof InvalidModelException) {
+      fail(batch[Math.toIntExact(cause.needed())], cause, now);
+      return;
+    }
     for (int i = 0; i < plan.size(); i++) {
       ActiveRequest request = activeOf(plan.request(i));
       if (request != null) {

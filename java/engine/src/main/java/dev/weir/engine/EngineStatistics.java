@@ -25,7 +25,8 @@ import java.util.OptionalLong;
  * @param swapEvictions of those, the ones whose blocks went to the swap space
  * @param recomputedTokens cached tokens thrown away by evictions
  * @param iterations iterations run
- * @param failedIterations iterations that ran out of memory, or whose numbers were not finite
+ * @param failedIterations iterations that ran out of memory, or in which the logits of a request
+ *     were not finite
  * @param lastStepNanoTime {@link System#nanoTime()} at which the model last finished an iteration;
  *     empty before the first
  * @param stepStartNanoTime {@link System#nanoTime()} at which the iteration that is in the model

@@ -3,6 +3,7 @@ package dev.weir.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.weir.runtime.DeviceFailedException;
@@ -10,6 +11,8 @@ import dev.weir.runtime.DeviceMemoryException;
 import dev.weir.runtime.InvalidModelException;
 import dev.weir.runtime.KvCacheOptions;
 import dev.weir.runtime.Step;
+import dev.weir.scheduling.SchedulerFactory;
+import dev.weir.scheduling.Schedulers;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -19,14 +22,18 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** What an engine does when its device runs out of memory, fails or hangs. */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -209,44 +216,112 @@ class DeviceFaultTest {
     }
   }
 
-  /** All weights of the last norm are NaN, so that all logits are. */
-  @Test
-  void numbersThatAreNotFiniteFailTheBatchOnly(@TempDir Path folder) throws IOException {
+  /**
+   * The embedding of one token is NaN, and with it the logits of whoever has it in the prompt. The
+   * other requests are those of the same batches and come out as without it.
+   */
+  @ParameterizedTest
+  @MethodSource("schedulers")
+  void aRequestWhoseLogitsAreNotFiniteFailsAlone(String scheduler, @TempDir Path folder)
+      throws IOException {
+    int poisoned = 300;
     try (var files = Files.list(TestModel.STORIES)) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {
         Files.copy(file, folder.resolve(file.getFileName()));
       }
     }
-    fillWithNaN(folder.resolve("model.safetensors"), "model.norm.weight");
-    EngineOptions options = EngineOptions.builder(folder).scheduler("fcfs").kvBlocks(64).build();
+    Path config = folder.resolve("config.json");
+    JsonObject shape = JsonParser.parseString(Files.readString(config)).getAsJsonObject();
+    shape.addProperty("tie_word_embeddings", false);
+    Files.writeString(config, shape.toString());
+    poison(folder.resolve("model.safetensors"), poisoned, shape.get("hidden_size").getAsInt());
+    EngineOptions options =
+        EngineOptions.builder(folder)
+            .scheduler(scheduler)
+            .schedulerOptions(
+                scheduler.equals("capped-fcfs") ? Map.of("cap", "4") : Map.<String, String>of())
+            .kvBlocks(64)
+            .maxSequences(4)
+            .build();
     try (Engine engine = Engine.start(options)) {
-      for (int i = 1; i <= 2; i++) {
-        Generation generation =
-            engine.submit(GenerationRequest.builder(new int[] {1, 403}).maxTokens(5).build());
-        assertFailed(generation, InvalidModelException.class);
-        assertThat(engine.statistics().failed()).isEqualTo(i);
+      List<int[]> expected = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        expected.add(engine.submit(ids(i)).await().ids());
       }
-      assertThat(engine.state()).isEqualTo(EngineState.RUNNING);
-      assertThat(engine.statistics().kv().used()).isZero();
-      assertThat(engine.statistics().stalled()).isFalse();
-      assertThat(engine.statistics().gpu()).isEmpty();
+      EngineGate gate = new EngineGate();
+      engine.addListener(gate);
+      List<Generation> generations = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        generations.add(engine.submit(ids(i)));
+      }
+      gate.awaitReached();
+      Generation bad =
+          engine.submit(
+              GenerationRequest.builder(new int[] {1, 403, poisoned, 407}).maxTokens(12).build());
+      gate.open();
+      assertFailed(bad, InvalidModelException.class);
+      for (int i = 0; i < 6; i++) {
+        assertThat(generations.get(i).await().ids()).as("request %d", i).isEqualTo(expected.get(i));
+      }
+      EngineStatistics statistics = engine.statistics();
+      assertThat(statistics.failed()).isOne();
+      assertThat(statistics.failedIterations()).isOne();
+      assertThat(statistics.state()).isEqualTo(EngineState.RUNNING);
+      assertThat(statistics.kv().used()).isZero();
+      assertThat(statistics.stalled()).isFalse();
+      assertThat(statistics.gpu()).isEmpty();
     }
   }
 
-  /** Of 32-bit floats. */
-  private static void fillWithNaN(Path safetensors, String tensor) throws IOException {
+  static Stream<String> schedulers() {
+    return Schedulers.all().stream()
+        .map(SchedulerFactory::name)
+        .filter(name -> !name.equals("failing"));
+  }
+
+  private static GenerationRequest ids(int i) {
+    return GenerationRequest.builder(new int[] {1, 403, 407 + i, 261})
+        .maxTokens(12)
+        .knownOutputTokens(12)
+        .ignoreEos(true)
+        .build();
+  }
+
+  /**
+   * Gives the model an output matrix of its own, equal to its embeddings, and fills the embedding
+   * of one token with NaN.
+   */
+  private static void poison(Path safetensors, int token, int width) throws IOException {
     ByteBuffer file =
         ByteBuffer.wrap(Files.readAllBytes(safetensors)).order(ByteOrder.LITTLE_ENDIAN);
     int headerBytes = Math.toIntExact(file.getLong(0));
-    String header = new String(file.array(), Long.BYTES, headerBytes, StandardCharsets.UTF_8);
-    JsonObject entry = JsonParser.parseString(header).getAsJsonObject().getAsJsonObject(tensor);
-    assertThat(entry.get("dtype").getAsString()).isEqualTo("F32");
+    String text = new String(file.array(), Long.BYTES, headerBytes, StandardCharsets.UTF_8);
+    JsonObject header = JsonParser.parseString(text).getAsJsonObject();
+    JsonObject embedding = header.getAsJsonObject("model.embed_tokens.weight");
+    assertThat(embedding.get("dtype").getAsString()).isEqualTo("F32");
     int data = Long.BYTES + headerBytes;
-    int begin = data + entry.getAsJsonArray("data_offsets").get(0).getAsInt();
-    int end = data + entry.getAsJsonArray("data_offsets").get(1).getAsInt();
-    for (int at = begin; at < end; at += Float.BYTES) {
-      file.putFloat(at, Float.NaN);
+    int begin = embedding.getAsJsonArray("data_offsets").get(0).getAsInt();
+    int end = embedding.getAsJsonArray("data_offsets").get(1).getAsInt();
+    int tensorBytes = file.capacity() - data;
+
+    JsonObject output = embedding.deepCopy();
+    JsonArray offsets = new JsonArray();
+    offsets.add(tensorBytes);
+    offsets.add(tensorBytes + end - begin);
+    output.add("data_offsets", offsets);
+    header.add("lm_head.weight", output);
+    byte[] newHeader = header.toString().getBytes(StandardCharsets.UTF_8);
+    ByteBuffer changed =
+        ByteBuffer.allocate(Long.BYTES + newHeader.length + tensorBytes + end - begin)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putLong(newHeader.length)
+            .put(newHeader)
+            .put(file.array(), data, tensorBytes)
+            .put(file.array(), data + begin, end - begin);
+    int row = Long.BYTES + newHeader.length + begin + token * width * Float.BYTES;
+    for (int i = 0; i < width; i++) {
+      changed.putFloat(row + i * Float.BYTES, Float.NaN);
     }
-    Files.write(safetensors, file.array());
+    Files.write(safetensors, changed.array());
   }
 }
