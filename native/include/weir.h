@@ -411,8 +411,8 @@ WEIR_API weir_status weir_step_buffers_get(weir_step* step, weir_step_buffers* b
  * `report` may be null. Once every operator thread has seen batches of this size and context, libweir allocates
  * nothing (oneDNN makes and frees small argument objects within each multiplication).
  * All or nothing: WEIR_INVALID_ARGUMENT (message names the entry), WEIR_CLOSED (an entry's sequence is gone),
- * WEIR_OUT_OF_BLOCKS (needed and available in blocks), WEIR_INVALID_MODEL (the logits of an entry are not finite; the
- * message names it), WEIR_OUT_OF_MEMORY and WEIR_DEVICE_FAILED leave sequences, blocks and outputs as they were.
+ * WEIR_OUT_OF_BLOCKS (needed and available in blocks), WEIR_INVALID_MODEL (the logits of an entry are not finite;
+ * `needed` is the entry), WEIR_OUT_OF_MEMORY and WEIR_DEVICE_FAILED leave sequences, blocks and outputs as they were.
  * Two threads must not run the same step object at once (the second gets WEIR_INVALID_ARGUMENT).
  */
 WEIR_API weir_status weir_step_run(weir_step* step, int32_t entries, weir_step_report* report, weir_error* error);

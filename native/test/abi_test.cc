@@ -605,6 +605,7 @@ TEST_CASE("abi: weights that are not finite fail the step and give back its bloc
       step.buffers().sampled_tokens[1] = 4711;
       CHECK(step.run() == WEIR_INVALID_MODEL);
       CHECK(std::string(step.error().message).find("entry 1") != std::string::npos);
+      CHECK(step.error().needed == 1);
       CHECK(step.buffers().sampled_tokens[1] == 4711);
       const auto after = cache.statistics();
       CHECK(cache.describe(sequence).length == 5);

@@ -250,7 +250,8 @@ void Step::run(int32_t entries, weir_step_report* report) {
       throw Error(WEIR_INVALID_MODEL,
                   "entry " + std::to_string(entry) +
                       ": its logits are not finite; the weights hold a NaN, an infinity or huge "
-                      "values");
+                      "values",
+                  entry);
     }
   } catch (...) {
     cache_.undo_append(appends_);

@@ -16,12 +16,17 @@ import dev.weir.runtime.ModelInfo;
 import dev.weir.runtime.Precision;
 import dev.weir.runtime.UnsupportedException;
 import dev.weir.runtime.WeirLibrary;
+import dev.weir.runtime.gpu.Gpu;
+import dev.weir.runtime.gpu.GpuMonitor;
+import dev.weir.runtime.gpu.GpuMonitorException;
+import dev.weir.runtime.gpu.GpuReading;
 import dev.weir.scheduling.SchedulerFactory;
 import dev.weir.scheduling.Schedulers;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -77,13 +82,15 @@ final class InfoCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     engineArguments.check(new OptionCheck(spec.commandLine()));
+    List<DeviceEntry> devices = devices();
     Info info =
         new Info(
             VersionProvider.version(),
             Runtime.version().toString(),
             new Library(
                 WeirLibrary.version(), WeirLibrary.abiVersion(), WeirLibrary.path().toString()),
-            devices(),
+            devices,
+            monitor(devices),
             Schedulers.all().stream().map(InfoCommand::describe).toList(),
             model == null ? null : describeModel());
     PrintWriter out = spec.commandLine().getOut();
@@ -120,6 +127,32 @@ final class InfoCommand implements Callable<Integer> {
     } catch (DeviceUnavailableException | UnsupportedException e) {
       return new DeviceEntry(DeviceName.of(kind), false, e.getMessage(), null);
     }
+  }
+
+  private static Monitor monitor(List<DeviceEntry> devices) {
+    try (GpuMonitor monitor = GpuMonitor.open()) {
+      List<GpuEntry> gpus = new ArrayList<>();
+      for (Gpu gpu : monitor.gpus()) {
+        gpus.add(new GpuEntry(gpu, cudaDevice(monitor, gpu, devices), monitor.read(gpu)));
+      }
+      return new Monitor(
+          true,
+          monitor.driverTooOld().orElse(null),
+          monitor.driverVersion(),
+          monitor.cudaVersion(),
+          gpus);
+    } catch (GpuMonitorException e) {
+      return new Monitor(false, e.getMessage(), null, null, List.of());
+    }
+  }
+
+  private static String cudaDevice(GpuMonitor monitor, Gpu gpu, List<DeviceEntry> devices) {
+    return devices.stream()
+        .filter(device -> device.available() && device.info().kind() == DeviceKind.CUDA)
+        .filter(device -> monitor.find(device.info().pciBusId()).equals(Optional.of(gpu)))
+        .map(DeviceEntry::name)
+        .findFirst()
+        .orElse(null);
   }
 
   private static SchedulerEntry describe(SchedulerFactory factory) {
@@ -178,6 +211,7 @@ final class InfoCommand implements Callable<Integer> {
           device.name(),
           device.available() ? describe(device.info()) : "not available: " + device.reason());
     }
+    print(out, info.gpuMonitor());
     out.println();
     out.println("schedulers");
     for (SchedulerEntry scheduler : info.schedulers()) {
@@ -186,6 +220,27 @@ final class InfoCommand implements Callable<Integer> {
     if (info.model() != null) {
       out.println();
       print(out, info.model());
+    }
+  }
+
+  private static void print(PrintWriter out, Monitor monitor) {
+    out.println();
+    out.println("GPUs by the driver");
+    if (monitor.available()) {
+      line(out, "driver", monitor.driverVersion() + ", for CUDA up to " + monitor.cudaVersion());
+    }
+    if (monitor.reason() != null) {
+      line(out, monitor.available() ? "too old" : "none", monitor.reason());
+    }
+    for (GpuEntry entry : monitor.gpus()) {
+      line(
+          out,
+          entry.cudaDevice() == null ? "no device" : entry.cudaDevice(),
+          entry.gpu().name()
+              + ", PCI "
+              + entry.gpu().pciBusId()
+              + ": "
+              + GpuText.of(entry.reading()));
     }
   }
 
@@ -292,12 +347,30 @@ final class InfoCommand implements Callable<Integer> {
       String java,
       Library nativeLibrary,
       List<DeviceEntry> devices,
+      Monitor gpuMonitor,
       List<SchedulerEntry> schedulers,
       ModelEntry model) {}
 
   record Library(String version, int abiVersion, String path) {}
 
   record DeviceEntry(String name, boolean available, String reason, DeviceInfo info) {}
+
+  /**
+   * What NVML tells.
+   *
+   * @param reason why it is not available, or why its driver cannot be used
+   */
+  record Monitor(
+      boolean available,
+      String reason,
+      String driverVersion,
+      String cudaVersion,
+      List<GpuEntry> gpus) {}
+
+  /**
+   * @param cudaDevice the device of {@code --device} that it is; null if it is none
+   */
+  record GpuEntry(Gpu gpu, String cudaDevice, GpuReading reading) {}
 
   record SchedulerEntry(String name, String description) {}
 

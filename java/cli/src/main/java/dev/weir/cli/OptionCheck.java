@@ -24,7 +24,7 @@ record OptionCheck(CommandLine command) {
   private static final Pattern SETTING =
       Pattern.compile(
           "\\b(maxTokens|topK|topP|repetitionPenalty|topLogProbabilities|kvBlocks|kvBytes"
-              + "|kvRest|kvPrecision|reserveMemory|blockSize|swapBlocks|maxSequences|maxBatchTokens"
+              + "|kvRest|kvPrecision|reserveMemory|stepTimeout|blockSize|swapBlocks|maxSequences|maxBatchTokens"
               + "|layerLimit)\\b");
   private static final Pattern NATIVE_OPTION =
       Pattern.compile("\\bweir_(device|cache|step|model)_options\\.(\\w+)");

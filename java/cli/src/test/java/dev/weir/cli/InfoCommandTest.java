@@ -33,6 +33,11 @@ class InfoCommandTest {
       assertThat(device.get("reason").isNull()).isEqualTo(device.get("available").asBoolean());
     }
     assertThat(info.at("/devices/0/available").asBoolean()).isTrue();
+    JsonNode monitor = info.get("gpu_monitor");
+    if (!monitor.get("available").asBoolean()) {
+      assertThat(monitor.get("reason").asText()).contains(".so");
+      assertThat(monitor.get("gpus")).isEmpty();
+    }
     assertThat(info.get("schedulers").findValuesAsText("name")).contains("fcfs", "nested-wait");
     assertThat(info.get("model").isNull()).isTrue();
   }
@@ -131,7 +136,8 @@ class InfoCommandTest {
         CommandRun.of(
             "info", "--model", CommandRun.MODEL, "--kv-blocks", "100", "--precision", "fp32");
     assertThat(run.out())
-        .contains("devices", "schedulers", "nested-wait", "260,032", "512 tokens")
+        .contains(
+            "devices", "GPUs by the driver", "schedulers", "nested-wait", "260,032", "512 tokens")
         .contains("memory of cpu", "fp32 (--precision)", "KV as the model computes")
         .contains("  total ", "  other users ", "  weights ", "  workspace ", "  graphs ")
         .contains("100 of 16 tokens, 20.0 KiB each", "  tokens      1,600")

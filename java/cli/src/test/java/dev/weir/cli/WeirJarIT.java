@@ -1,6 +1,8 @@
 package dev.weir.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -80,6 +82,37 @@ class WeirJarIT {
     assertThat(run.out()).contains("oneDNN", "fcfs", "nested-wait").doesNotContain("development");
   }
 
+  /** The driver is a stand-in; see its source, which the tests of the runtime use as well. */
+  @Test
+  void infoShowsWhatTheDriverTells() throws Exception {
+    assumeFalse(
+        Files.exists(Path.of("/dev/nvidiactl")), "this machine has a driver, and its own GPUs");
+    Path source =
+        Path.of(
+            System.getProperty("weir.root"),
+            "java/runtime/src/test/resources/dev/weir/runtime/gpu/nvml-stand-in.c");
+    String compile =
+        "cd "
+            + folder
+            + " && cc -shared -fPIC -Wl,-soname,libnvidia-ml.so.1 -o libnvidia-ml.so.1 "
+            + source
+            + " && for l in libcuda.so.1 libcudart.so.13; do echo 'int stand_in;' | cc -x c -shared"
+            + " -fPIC -Wl,-soname,$l -o $l -; done";
+    assumeTrue(run(List.of("/bin/sh", "-c", compile)).status() == 0, "there is no C compiler");
+    CommandRun run =
+        shell(
+            "JDK_JAVA_OPTIONS=-Dorg.bytedeco.javacpp.cachedir="
+                + folder.resolve("cache")
+                + " LD_LIBRARY_PATH="
+                + folder
+                + " $WEIR info");
+    assertThat(run.out())
+        .contains("driver      580.65.06, for CUDA up to 13.0")
+        .contains("no device   NVIDIA Stand-in 0, PCI 0000:17:00.0: 3.00 GiB of 80.0 GiB used")
+        .contains("87 % busy, its memory 45 %, 312 of 400 W, 61 °C, 1410 MHz, memory 1593 MHz");
+    assertThat(run.status()).isZero();
+  }
+
   @Test
   void experimentsNeedNothingButTheJar() throws Exception {
     Path out = folder.resolve("experiments");
@@ -156,6 +189,7 @@ class WeirJarIT {
           .noneMatch(name -> name.matches("META-INF/[^/]*\\.(SF|DSA|RSA)"))
           .noneMatch(name -> name.matches(".*\\.(dll|dylib|jnilib|h|hpp|cmake|proto)"))
           .noneMatch(name -> name.contains("aarch64") || name.contains("libjnidnnl"))
+          .noneMatch(name -> name.contains("libjnicu") && !name.contains("libjnicudart"))
           .anyMatch(name -> name.equals("dev/weir/native/linux-x86_64/libweir.so"));
       assertThat(jar.getManifest().getMainAttributes().getValue("Enable-Native-Access"))
           .isEqualTo("ALL-UNNAMED");

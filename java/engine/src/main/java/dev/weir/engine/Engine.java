@@ -7,6 +7,7 @@ import dev.weir.engine.tokenizer.TokenizerException;
 import dev.weir.engine.tokenizer.Tokenizers;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
+import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.DeviceMemoryException;
 import dev.weir.runtime.InvalidArgumentException;
 import dev.weir.runtime.KvCache;
@@ -51,9 +52,10 @@ import java.util.concurrent.atomic.AtomicLong;
  * }</pre>
  *
  * <p>One platform thread owns the device, the model and the cache. It never waits for a reader, and
- * readers' code never runs on it. An iteration that runs out of memory fails only its own requests;
- * any other error ends the engine: every pending request is completed exceptionally and later ones
- * are refused.
+ * readers' code never runs on it. An iteration that runs out of memory fails only its own requests,
+ * and a request whose logits are not finite fails alone; any other error ends the engine: every
+ * pending request is completed exceptionally and later ones are refused. So does a device that does
+ * not return from an iteration, see {@link EngineOptions#stepTimeout()}.
  *
  * <p>Every method may be called from any thread.
  */
@@ -78,6 +80,7 @@ public final class Engine implements AutoCloseable {
   private final AtomicLong nextId = new AtomicLong();
   private final EngineLoop loop;
   private final Thread thread;
+  private final Optional<GpuSampler> gpu;
 
   private Engine(
       EngineOptions options,
@@ -85,9 +88,11 @@ public final class Engine implements AutoCloseable {
       Model model,
       KvCache cache,
       Step step,
+      Optional<GpuSampler> gpu,
       Runnable releaseResources) {
     this.options = options;
     this.tokenizer = tokenizer;
+    this.gpu = gpu;
     this.device = model.device().info();
     this.model = model.info();
     KvCacheStatistics kv = cache.statistics();
@@ -113,6 +118,8 @@ public final class Engine implements AutoCloseable {
             new IterationPlan(memory, limits, options.preemption()),
             cache,
             step,
+            Step::run,
+            options.stepTimeout(),
             releaseResources,
             listeners,
             this.model,
@@ -154,7 +161,13 @@ public final class Engine implements AutoCloseable {
       opened.push(cache);
       Step step = Step.create(cache, options.stepOptions());
       opened.push(step);
-      Engine engine = new Engine(options, tokenizer, model, cache, step, () -> closeAll(opened));
+      Optional<GpuSampler> gpu =
+          options.device() == DeviceKind.CUDA
+              ? Optional.of(GpuSampler.start(device.info().pciBusId()))
+              : Optional.empty();
+      gpu.ifPresent(opened::push);
+      Engine engine =
+          new Engine(options, tokenizer, model, cache, step, gpu, () -> closeAll(opened));
       engine.thread.start();
       started = true;
       return engine;
@@ -471,7 +484,17 @@ public final class Engine implements AutoCloseable {
         counters.failedIterations.sum(),
         lastStep == 0 ? OptionalLong.empty() : OptionalLong.of(lastStep),
         stepRunning ? OptionalLong.of(stepStart) : OptionalLong.empty(),
+        loop.stalled(),
+        gpu.flatMap(GpuSampler::latest),
         loop.statistics());
+  }
+
+  /**
+   * Why {@link EngineStatistics#gpu()} is empty although the engine computes on a GPU; empty if it
+   * is not, or not yet. The message says what is missing. The engine itself does without.
+   */
+  public Optional<String> gpuMonitorProblem() {
+    return gpu.flatMap(GpuSampler::problem);
   }
 
   /** Has {@code listener} called after every iteration from now on. */
@@ -491,9 +514,10 @@ public final class Engine implements AutoCloseable {
 
   /**
    * Accepts nothing more, ends the requests that were accepted as {@code mode} says, and releases
-   * device, model and tokenizer. Returns when that is done; a step that is under way is waited for.
-   * Closing again, from whatever thread, waits for the same end; the earliest deadline counts. On
-   * the engine's own thread (a listener) it does not wait.
+   * device, model and tokenizer. Returns when that is done; a step that is under way is waited for,
+   * but not longer than {@link EngineOptions#stepTimeout()}. Closing again, from whatever thread,
+   * waits for the same end; the earliest deadline counts. On the engine's own thread (a listener)
+   * it does not wait.
    *
    * @param deadline for {@link CloseMode#DRAIN}, how long requests may take to complete; not looked
    *     at otherwise
@@ -515,9 +539,11 @@ public final class Engine implements AutoCloseable {
 
   private void awaitEnd() {
     boolean interrupted = false;
-    while (thread.isAlive()) {
+    boolean waiting = true;
+    while (waiting) {
       try {
-        thread.join();
+        loop.awaitEnd();
+        waiting = false;
       } catch (InterruptedException _) {
         interrupted = true;
       }

@@ -2,6 +2,7 @@ package dev.weir.engine;
 
 import dev.weir.runtime.ClosedException;
 import dev.weir.runtime.DeviceMemoryException;
+import dev.weir.runtime.InvalidModelException;
 import dev.weir.runtime.KvCache;
 import dev.weir.runtime.KvCacheStatistics;
 import dev.weir.runtime.ModelInfo;
@@ -14,6 +15,7 @@ import dev.weir.scheduling.Request;
 import dev.weir.scheduling.RequestState;
 import dev.weir.scheduling.Scheduler;
 import java.lang.invoke.VarHandle;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -21,6 +23,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.PriorityQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.function.Consumer;
 
 /**
@@ -42,6 +45,9 @@ final class EngineLoop implements Runnable {
   private final IterationPlan plan;
   private final KvCache cache;
   private final Step step;
+  private final Consumer<Step> stepRunner;
+  private final Watchdog watchdog;
+  private final CountDownLatch ended = new CountDownLatch(1);
   private final Runnable releaseResources;
   private final CopyOnWriteArrayList<EngineListener> listeners;
   private final long originNanos;
@@ -71,6 +77,11 @@ final class EngineLoop implements Runnable {
   private int swapped;
   private volatile KvCacheStatistics lastStatistics;
 
+  /**
+   * @param stepRunner runs a step that is filled
+   * @param stepTimeout how long a call of the device may take; zero for as long as it likes
+   * @param releaseResources when the engine's thread ends
+   */
   EngineLoop(
       Mailbox mailbox,
       Counters counters,
@@ -78,6 +89,8 @@ final class EngineLoop implements Runnable {
       IterationPlan plan,
       KvCache cache,
       Step step,
+      Consumer<Step> stepRunner,
+      Duration stepTimeout,
       Runnable releaseResources,
       CopyOnWriteArrayList<EngineListener> listeners,
       ModelInfo model,
@@ -88,6 +101,8 @@ final class EngineLoop implements Runnable {
     this.plan = plan;
     this.cache = cache;
     this.step = step;
+    this.stepRunner = stepRunner;
+    watchdog = new Watchdog(stepTimeout, EngineLoop::warnOfStall, this::takeOver);
     this.releaseResources = releaseResources;
     this.listeners = listeners;
     this.originNanos = originNanos;
@@ -115,22 +130,66 @@ final class EngineLoop implements Runnable {
     }
   }
 
+  /**
+   * Waits until every request has ended, and the device was released unless it hangs.
+   *
+   * @throws InterruptedException if the waiting thread is interrupted
+   */
+  void awaitEnd() throws InterruptedException {
+    ended.await();
+  }
+
+  /** Whether a call of the device takes suspiciously long. */
+  boolean stalled() {
+    return watchdog.stalled();
+  }
+
   @Override
   public void run() {
     Throwable failure = null;
     try {
       waker.start();
+      watchdog.start();
       serve();
     } catch (Throwable t) { // whatever it is, nobody may be left waiting
       failure = t;
     }
-    if (failure != null) {
-      mailbox.terminate(failure);
-      failAll(failure);
-      LOGGER.log(System.Logger.Level.ERROR, "the engine has failed", failure);
+    watchdog.end();
+    if (watchdog.tookOver()) {
+      LOGGER.log(
+          System.Logger.Level.WARNING, "the device has returned, after the engine has failed");
+    } else {
+      if (failure != null) {
+        end(failure);
+      }
+      waker.end();
     }
-    waker.end();
     release();
+    ended.countDown();
+  }
+
+  private void end(Throwable failure) {
+    mailbox.terminate(failure);
+    failAll(failure);
+    LOGGER.log(System.Logger.Level.ERROR, "the engine has failed", failure);
+  }
+
+  private static void warnOfStall(Duration duration) {
+    LOGGER.log(
+        System.Logger.Level.WARNING,
+        "the device has not returned from a step for {0}; after twice that time (stepTimeout) the"
+            + " engine fails",
+        duration);
+  }
+
+  /** On the watchdog's thread, while the engine's own is in a call of the device. */
+  private void takeOver(StepTimeoutException failure) {
+    try {
+      end(failure);
+      waker.end();
+    } finally {
+      ended.countDown();
+    }
   }
 
   private void serve() {
@@ -316,8 +375,8 @@ final class EngineLoop implements Runnable {
         runStep();
       }
       plan.commit();
-    } catch (OutOfBlocksException | DeviceMemoryException e) {
-      failBatch(e, now);
+    } catch (OutOfBlocksException | DeviceMemoryException | InvalidModelException e) {
+      failIteration(e, now);
       entries = 0;
       tokens = 0;
       generated = 0;
@@ -353,7 +412,7 @@ final class EngineLoop implements Runnable {
       }
       event.swapEvictions++;
       try {
-        request.sequence.swapOut();
+        swapOut(request);
         resident--;
         swapped++;
       } catch (OutOfSwapException | DeviceMemoryException e) {
@@ -369,12 +428,30 @@ final class EngineLoop implements Runnable {
     for (int i = 0; i < plan.resumedCount(); i++) {
       ActiveRequest request = activeOf(plan.resumed(i));
       try {
-        request.sequence.swapIn();
+        swapIn(request);
         swapped--;
         resident++;
       } catch (OutOfBlocksException | DeviceMemoryException e) {
         fail(request, e, now);
       }
+    }
+  }
+
+  private void swapOut(ActiveRequest request) {
+    watchdog.enter();
+    try {
+      request.sequence.swapOut();
+    } finally {
+      watchdog.leave();
+    }
+  }
+
+  private void swapIn(ActiveRequest request) {
+    watchdog.enter();
+    try {
+      request.sequence.swapIn();
+    } finally {
+      watchdog.leave();
     }
   }
 
@@ -408,22 +485,30 @@ final class EngineLoop implements Runnable {
   private void runStep() {
     counters.stepStartNanoTime = System.nanoTime();
     counters.stepRunning = true;
+    watchdog.enter();
     try {
-      step.run();
+      stepRunner.accept(step);
     } finally {
       counters.lastStepNanoTime.set(System.nanoTime());
       counters.stepRunning = false;
+      watchdog.leave();
     }
     event.stepSeconds = step.nanoseconds() * 1e-9;
   }
 
   /**
-   * The batch ran out of memory: its requests fail and give back their blocks, all others go on.
+   * The batch ran out of memory: its requests fail and give back their blocks, all others go on. Or
+   * the numbers of one request ran out of range: that one fails, and the others of its batch are as
+   * they were before.
    */
-  private void failBatch(WeirException cause, double now) {
+  private void failIteration(WeirException cause, double now) {
     event.failed = true;
     counters.failedIterations.increment();
     plan.abandon();
+    if (cause instanceof InvalidModelException) {
+      fail(batch[Math.toIntExact(cause.needed())], cause, now);
+      return;
+    }
     for (int i = 0; i < plan.size(); i++) {
       ActiveRequest request = activeOf(plan.request(i));
       if (request != null) {

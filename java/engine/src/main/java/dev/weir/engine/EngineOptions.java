@@ -11,6 +11,7 @@ import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.Schedulers;
 import dev.weir.scheduling.Workload;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -18,6 +19,11 @@ import java.util.OptionalLong;
 
 /** How to set up an {@link Engine}. Immutable. */
 public final class EngineOptions {
+  /** So that it can be counted in nanoseconds. */
+  private static final Duration LONGEST_TIMEOUT = Duration.ofDays(365);
+
+  private static final Duration DEFAULT_STEP_TIMEOUT_ON_GPU = Duration.ofMinutes(1);
+
   private final Path model;
   private final DeviceKind device;
   private final int deviceOrdinal;
@@ -39,6 +45,7 @@ public final class EngineOptions {
   private final int maxSequences;
   private final int maxBatchTokens;
   private final int queueCapacity;
+  private final Duration stepTimeout;
   private final int maxTopLogProbabilities;
   private final boolean randomWeights;
   private final long weightSeed;
@@ -68,6 +75,9 @@ public final class EngineOptions {
     maxSequences = builder.maxSequences;
     maxBatchTokens = builder.maxBatchTokens;
     queueCapacity = builder.queueCapacity;
+    stepTimeout =
+        builder.stepTimeout.orElse(
+            device == DeviceKind.CUDA ? DEFAULT_STEP_TIMEOUT_ON_GPU : Duration.ZERO);
     maxTopLogProbabilities = builder.maxTopLogProbabilities;
     randomWeights = builder.randomWeights;
     weightSeed = builder.weightSeed;
@@ -180,6 +190,11 @@ public final class EngineOptions {
     return queueCapacity;
   }
 
+  /** Zero for none. */
+  public Duration stepTimeout() {
+    return stepTimeout;
+  }
+
   public int maxTopLogProbabilities() {
     return maxTopLogProbabilities;
   }
@@ -227,6 +242,7 @@ public final class EngineOptions {
     private int maxSequences = 256;
     private int maxBatchTokens = 2048;
     private int queueCapacity = 1024;
+    private Optional<Duration> stepTimeout = Optional.empty();
     private int maxTopLogProbabilities = 20;
     private boolean randomWeights;
     private long weightSeed;
@@ -400,6 +416,18 @@ public final class EngineOptions {
     }
 
     /**
+     * How long one call of the device may take; {@link Duration#ZERO} for as long as it likes. A
+     * minute on a GPU by default, which takes a fraction of a second; none on the CPU, which does
+     * not hang, but may be slow. After half of that time a warning is logged and {@link
+     * EngineStatistics#stalled()} says so; after all of it the engine fails, and every pending
+     * request with a {@link StepTimeoutException} as the cause.
+     */
+    public Builder stepTimeout(Duration stepTimeout) {
+      this.stepTimeout = Optional.of(stepTimeout);
+      return this;
+    }
+
+    /**
      * The most that {@link GenerationRequest#topLogProbabilities()} may ask for, 0..64; 20 by
      * default.
      */
@@ -454,6 +482,14 @@ public final class EngineOptions {
       atLeast("maxSequences", maxSequences, 1);
       atLeast("maxBatchTokens", maxBatchTokens, 1);
       atLeast("queueCapacity", queueCapacity, 1);
+      if (stepTimeout.isPresent()
+          && (stepTimeout.get().isNegative() || stepTimeout.get().compareTo(LONGEST_TIMEOUT) > 0)) {
+        throw new IllegalArgumentException(
+            "stepTimeout is "
+                + stepTimeout.get()
+                + ", must be at least 0 (none) and at most "
+                + LONGEST_TIMEOUT);
+      }
       atLeast("maxTopLogProbabilities", maxTopLogProbabilities, 0);
       atLeast("layerLimit", layerLimit, 0);
       if (preemption == Preemption.SWAP && swapBlocks == 0) {

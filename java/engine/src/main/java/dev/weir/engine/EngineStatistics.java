@@ -1,7 +1,9 @@
 package dev.weir.engine;
 
 import dev.weir.runtime.KvCacheStatistics;
+import dev.weir.runtime.gpu.GpuReading;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
@@ -23,12 +25,18 @@ import java.util.OptionalLong;
  * @param swapEvictions of those, the ones whose blocks went to the swap space
  * @param recomputedTokens cached tokens thrown away by evictions
  * @param iterations iterations run
- * @param failedIterations iterations that ran out of memory
+ * @param failedIterations iterations that ran out of memory, or in which the logits of a request
+ *     were not finite
  * @param lastStepNanoTime {@link System#nanoTime()} at which the model last finished an iteration;
  *     empty before the first
  * @param stepStartNanoTime {@link System#nanoTime()} at which the iteration that is in the model
  *     now began; empty if none is. So a watchdog can tell a hung device (long ago) from an idle
  *     engine (empty)
+ * @param stalled whether the device has been in a call for longer than half of {@link
+ *     EngineOptions#stepTimeout()}, or the engine has failed because of that
+ * @param gpu the state of the engine's GPU, about a second old at most as a rule, see {@link
+ *     GpuReading#nanoTime()}; empty on the CPU and where {@link Engine#gpuMonitorProblem()} says
+ *     why
  * @param kv the KV pool
  */
 public record EngineStatistics(
@@ -50,4 +58,6 @@ public record EngineStatistics(
     long failedIterations,
     OptionalLong lastStepNanoTime,
     OptionalLong stepStartNanoTime,
+    boolean stalled,
+    Optional<GpuReading> gpu,
     KvCacheStatistics kv) {}

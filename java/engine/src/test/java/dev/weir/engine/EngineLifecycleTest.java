@@ -3,36 +3,19 @@ package dev.weir.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.weir.engine.tokenizer.StreamingDecoder;
 import dev.weir.engine.tokenizer.TokenizerException;
-import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceMemoryException;
-import dev.weir.runtime.DeviceOptions;
-import dev.weir.runtime.KvCache;
-import dev.weir.runtime.KvCacheOptions;
-import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelIoException;
-import dev.weir.runtime.ModelOptions;
-import dev.weir.runtime.Sampling;
-import dev.weir.runtime.Step;
-import dev.weir.runtime.StepOptions;
-import dev.weir.scheduling.BatchLimits;
-import dev.weir.scheduling.IterationCost;
 import dev.weir.scheduling.IterationPlan;
-import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.Preemption;
 import dev.weir.scheduling.Request;
 import dev.weir.scheduling.Scheduler;
-import dev.weir.scheduling.SchedulerConfig;
-import dev.weir.scheduling.SchedulerOptions;
-import dev.weir.scheduling.Schedulers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -47,9 +30,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** How an engine starts, closes and dies. */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class EngineLifecycleTest {
-  private static final KvCapacity MEMORY = new KvCapacity(50, 16, 0);
-  private static final BatchLimits LIMITS = new BatchLimits(3, 100);
-
   private static EngineOptions.Builder options() {
     return EngineOptions.builder(TestModel.STORIES).scheduler("fcfs").kvBlocks(64);
   }
@@ -265,7 +245,7 @@ class EngineLifecycleTest {
   void requestAcceptedJustBeforeTheEndIsServed() throws InterruptedException {
     Mailbox mailbox = new Mailbox(10);
     CompletableFuture<Generation> late = new CompletableFuture<>();
-    Scheduler fcfs = fcfs();
+    Scheduler fcfs = LoopFixture.fcfs();
     // Called between the collection of the mail and the decision about the end, which the first
     // request, the only one, has brought about by its cancellation.
     Scheduler scheduler =
@@ -284,99 +264,19 @@ class EngineLifecycleTest {
           public void departed(Request request, double now) {
             fcfs.departed(request, now);
             if (!late.isDone()) {
-              late.complete(submit(mailbox, 1));
+              late.complete(LoopFixture.submit(mailbox, 1));
               mailbox.close(System.nanoTime() + Duration.ofHours(1).toNanos());
             }
           }
         };
-    try (Device device = Device.open(DeviceOptions.cpu());
-        Model model = Model.load(device, TestModel.STORIES, ModelOptions.defaults());
-        KvCache cache = KvCache.create(model, KvCacheOptions.ofBlocks(MEMORY.blocks()));
-        Step step = Step.create(cache, new StepOptions(3, 100, 0))) {
-      submit(mailbox, 0).cancel();
-      Thread thread = Thread.ofPlatform().start(loop(mailbox, scheduler, cache, step));
+    try (LoopFixture fixture = new LoopFixture()) {
+      LoopFixture.submit(mailbox, 0).cancel();
+      Thread thread = Thread.ofPlatform().start(fixture.loop(mailbox, scheduler));
       assertThat(late.join().completion()).succeedsWithin(Duration.ofSeconds(5));
       assertThat(late.join().await().ids()).hasSize(10);
       thread.join();
       assertThat(mailbox.state()).isEqualTo(EngineState.CLOSED);
     }
-  }
-
-  /**
-   * The cache allows two sequences, the scheduler three: the third fails like a device out of
-   * memory would.
-   */
-  @Test
-  void batchOutOfMemoryFailsAloneAndBlocksAreConserved() throws InterruptedException {
-    KvCacheOptions twoSequences = KvCacheOptions.ofBlocks(MEMORY.blocks()).withMaxSequences(2);
-    try (Device device = Device.open(DeviceOptions.cpu());
-        Model model = Model.load(device, TestModel.STORIES, ModelOptions.defaults());
-        KvCache cache = KvCache.create(model, twoSequences);
-        Step step = Step.create(cache, new StepOptions(3, 100, 0))) {
-      Mailbox mailbox = new Mailbox(10);
-      List<Generation> failing = new ArrayList<>();
-      for (int id = 0; id < 3; id++) {
-        failing.add(submit(mailbox, id));
-      }
-      Thread thread = Thread.ofPlatform().start(loop(mailbox, fcfs(), cache, step));
-      for (Generation generation : failing) {
-        assertThat(generation.completion())
-            .failsWithin(5, TimeUnit.SECONDS)
-            .withThrowableThat()
-            .havingRootCause()
-            .isInstanceOf(DeviceMemoryException.class);
-      }
-      Generation next = submit(mailbox, 3);
-      assertThat(next.await().ids()).hasSize(10);
-      assertThat(cache.freeBlocks()).isEqualTo(MEMORY.blocks());
-      mailbox.close(System.nanoTime());
-      thread.join();
-      assertThat(mailbox.state()).isEqualTo(EngineState.CLOSED);
-    }
-  }
-
-  private static Scheduler fcfs() {
-    return Schedulers.create(
-        "fcfs",
-        new SchedulerConfig(
-            MEMORY,
-            LIMITS,
-            Preemption.RECOMPUTE,
-            new IterationCost(1e-3, 0),
-            Optional.empty(),
-            SchedulerOptions.none()));
-  }
-
-  private static EngineLoop loop(Mailbox mailbox, Scheduler scheduler, KvCache cache, Step step) {
-    return new EngineLoop(
-        mailbox,
-        new Counters(),
-        scheduler,
-        new IterationPlan(MEMORY, LIMITS, Preemption.RECOMPUTE),
-        cache,
-        step,
-        () -> {},
-        new CopyOnWriteArrayList<>(),
-        cache.model().info(),
-        System.nanoTime());
-  }
-
-  private static Generation submit(Mailbox mailbox, long id) {
-    int[] prompt = {1, 403, 407};
-    Generation generation =
-        new Generation(
-            id, prompt, token -> null, mailbox::cancel, task -> Thread.ofVirtual().start(task));
-    mailbox.submit(
-        new ActiveRequest(
-            generation,
-            new Request(id, 0, prompt.length, 10, Request.UNKNOWN),
-            prompt,
-            Sampling.greedy(),
-            true,
-            new TextStream(StreamingDecoder.silent(), List.of()),
-            System.nanoTime(),
-            ActiveRequest.NO_DEADLINE));
-    return generation;
   }
 
   @Test
@@ -405,7 +305,10 @@ class EngineLifecycleTest {
             () -> options().maxBatchTokens(0).build(),
             () -> options().queueCapacity(0).build(),
             () -> options().threads(-1).build(),
-            () -> options().layerLimit(-1).build())) {
+            () -> options().layerLimit(-1).build(),
+            () -> options().reserveMemory(-1).build(),
+            () -> options().stepTimeout(Duration.ofNanos(-1)).build(),
+            () -> options().stepTimeout(Duration.ofDays(366)).build())) {
       assertThatThrownBy(wrong::run).isInstanceOf(IllegalArgumentException.class);
     }
     assertThatThrownBy(() -> options().preemption(Preemption.SWAP).swapBlocks(0).build())

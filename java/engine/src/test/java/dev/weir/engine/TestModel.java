@@ -17,6 +17,9 @@ public final class TestModel {
 
   public static final Path STORIES = ROOT.resolve("models/stories260K");
 
+  /** Has no weights. */
+  public static final Path LLAMA_2_7B = ROOT.resolve("models/llama-2-7b");
+
   private TestModel() {}
 
   /** A text and its ids, begin-of-sequence token first. */

@@ -3,6 +3,7 @@ package dev.weir.runtime;
 import dev.weir.runtime.internal.ffi.NativeCall;
 import dev.weir.runtime.internal.ffi.NativeDevice;
 import dev.weir.runtime.internal.ffi.NativeDeviceInfo;
+import dev.weir.runtime.internal.ffi.NativeLibrary;
 import dev.weir.runtime.internal.ffi.NativeMemoryPlan;
 import java.nio.file.Path;
 import java.util.Objects;
@@ -31,6 +32,9 @@ public final class Device implements AutoCloseable {
   public static Device open(DeviceOptions options) {
     Objects.requireNonNull(options, "options");
     WeirLibrary.load();
+    if (options.kind() == DeviceKind.CUDA) {
+      NativeLibrary.openCublasLt();
+    }
     try (NativeCall call = new NativeCall()) {
       Status.check(
           NativeDevice.open(

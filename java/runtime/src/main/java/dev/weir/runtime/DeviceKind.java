@@ -14,7 +14,10 @@ public enum DeviceKind {
    * with.
    */
   CPU_REFERENCE(NativeDevice.CPU_REFERENCE),
-  /** An NVIDIA GPU. */
+  /**
+   * An NVIDIA GPU of compute capability 8.0 or 9.0. Needs the driver, and cuBLASLt; {@link
+   * Device#probe} says what is missing. {@link dev.weir.runtime.gpu.GpuMonitor} tells its state.
+   */
   CUDA(NativeDevice.CUDA);
 
   private final int code;

@@ -21,7 +21,10 @@ public enum Status {
    * DeviceMemoryException}.
    */
   OUT_OF_MEMORY(NativeStatus.OUT_OF_MEMORY),
-  /** A model file is damaged or inconsistent: {@link InvalidModelException}. */
+  /**
+   * A model file is damaged or inconsistent, or what it computes is not finite (unit: the index of
+   * an entry): {@link InvalidModelException}.
+   */
   INVALID_MODEL(NativeStatus.INVALID_MODEL),
   /** Well-formed, but beyond this release or this processor: {@link UnsupportedException}. */
   UNSUPPORTED(NativeStatus.UNSUPPORTED),
@@ -69,7 +72,7 @@ public enum Status {
       case OUT_OF_BLOCKS -> new OutOfBlocksException(message, needed, available);
       case OUT_OF_SWAP -> new OutOfSwapException(message, needed, available);
       case OUT_OF_MEMORY -> new DeviceMemoryException(message, needed, available);
-      case INVALID_MODEL -> new InvalidModelException(message);
+      case INVALID_MODEL -> new InvalidModelException(message, needed);
       case UNSUPPORTED -> new UnsupportedException(message);
       case IO_ERROR -> new ModelIoException(message);
       case DEVICE_UNAVAILABLE -> new DeviceUnavailableException(message);

@@ -25,7 +25,10 @@ import java.nio.file.Path;
  *
  * <p>A setting that names nothing usable is an error. oneDNN, which multiplies large matrices on
  * the CPU, is taken from the class path if it is there ({@code org.bytedeco:dnnl}); without it
- * libweir's own kernels do, and {@link DeviceInfo#matmul()} says so.
+ * libweir's own kernels do, and {@link DeviceInfo#matmul()} says so. cuBLASLt, which does on a GPU,
+ * is the file that the environment variable {@code WEIR_CUBLASLT} names, else that of the class
+ * path ({@code org/bytedeco/cuda/<platform>/libcublasLt.so.13}), else the one that the system
+ * finds.
  *
  * <p>The JVM wants {@code --enable-native-access=ALL-UNNAMED} (or {@code Enable-Native-Access} in
  * the manifest of the application's jar) and prints a warning otherwise.

@@ -26,6 +26,11 @@ final class LibraryProbe {
       try (Device device = Device.open(DeviceOptions.cpu())) {
         System.out.println("matmul " + device.info().matmul());
       }
+      try (Device device = Device.open(DeviceOptions.cuda(0))) {
+        System.out.println("cuda " + device.info().matmul());
+      } catch (DeviceUnavailableException | UnsupportedException e) {
+        System.out.println("cuda " + e.getMessage());
+      }
       mappedLibraries().forEach(library -> System.out.println("mapped " + library));
     } catch (NativeLibraryException e) {
       System.out.println("failed " + e.getMessage());
@@ -73,7 +78,11 @@ final class LibraryProbe {
 
   private static List<String> mappedLibraries() throws IOException {
     return Files.readAllLines(Path.of("/proc/self/maps")).stream()
-        .filter(line -> line.contains("/libdnnl") || line.contains("/libgomp"))
+        .filter(
+            line ->
+                line.contains("/libdnnl")
+                    || line.contains("/libgomp")
+                    || line.contains("/libcublas"))
         .map(line -> line.substring(line.indexOf('/')))
         .distinct()
         .toList();

@@ -46,6 +46,20 @@ class WeirLibraryTest {
     assertThat(outcome.errors()).isEmpty();
   }
 
+  /** A stand-in, which is opened and, where there is a GPU, found to be none. */
+  @Test
+  void cublasLtOfTheClassPathIsOpenedForCuda() throws Exception {
+    Path resources = folder.resolve("redist/org/bytedeco/cuda/" + Loader.getPlatform());
+    Files.createDirectories(resources);
+    ChildJvm.compile("int stand_in;", "libcublasLt.so.13", resources);
+    List<String> classPath = classPath();
+    classPath.addFirst(folder.resolve("redist").toString());
+    ChildJvm.Outcome outcome = probe(List.of(), Map.of(), classPath);
+    assertThat(outcome.lines("cuda")).hasSize(1);
+    assertThat(outcome.lines("mapped"))
+        .contains("mapped " + resources.resolve("libcublasLt.so.13"));
+  }
+
   @Test
   void aLibraryInAJarIsExtractedOnce() throws Exception {
     byte[] library = Files.readAllBytes(bundledLibrary());

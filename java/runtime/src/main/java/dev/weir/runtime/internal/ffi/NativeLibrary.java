@@ -36,7 +36,8 @@ import org.bytedeco.javacpp.Loader;
  *
  * <p>libdnnl and the libgomp it needs are opened first when the class path has them. libweir asks
  * for libdnnl by its soname, which the dynamic linker answers with the copy that is open already.
- * Without them libweir multiplies matrices by itself and says so in the device's description.
+ * Without them libweir multiplies matrices by itself and says so in the device's description. With
+ * libcublasLt it is the same, where the class path has it.
  */
 public final class NativeLibrary {
   /** The version of weir.h that this binding was written for: major * 1000 + minor. */
@@ -214,18 +215,30 @@ public final class NativeLibrary {
     }
   }
 
+  /** libweir works without; DeviceInfo.matmul() tells the user who multiplies and why. */
   private static void openOneDnn() {
-    String folder = "/org/bytedeco/dnnl/" + Loader.getPlatform() + "/";
-    for (String name : new String[] {"libgomp.so.1", "libdnnl.so.3"}) {
+    // Both keep their names and so share a folder: libdnnl looks for libgomp beside itself.
+    openIfBundled("/org/bytedeco/dnnl/", "libgomp.so.1", "libdnnl.so.3");
+  }
+
+  /**
+   * Opens the cuBLASLt of the class path, if it has one, for a CUDA device that is to be opened.
+   * Its hundreds of megabytes are extracted by the first call.
+   */
+  public static synchronized void openCublasLt() {
+    openIfBundled("/org/bytedeco/cuda/", "libcublasLt.so.13");
+  }
+
+  private static void openIfBundled(String folder, String... names) {
+    for (String name : names) {
       try {
-        URL url = Loader.findResource(NativeLibrary.class, folder + name);
+        URL url =
+            Loader.findResource(NativeLibrary.class, folder + Loader.getPlatform() + "/" + name);
         if (url == null) {
           return;
         }
-        // Both keep their names and so share a folder: libdnnl looks for libgomp beside itself.
         SymbolLookup.libraryLookup(extract(url, false), Arena.global());
       } catch (IOException | IllegalArgumentException e) {
-        // libweir works without; DeviceInfo.matmul() tells the user who multiplies and why.
         return;
       }
     }
