@@ -69,8 +69,9 @@ final class ProfileCommand implements Callable<Integer> {
   private static final int HELD_OUT = 16;
   private static final int QUICK_HELD_OUT = 6;
   private static final int WARM_UPS = 2;
-  private static final int REPETITIONS = 9;
-  private static final int QUICK_REPETITIONS = 5;
+  private static final int ROUNDS = 5;
+  private static final int QUICK_ROUNDS = 3;
+  private static final int REPETITIONS = 3;
   private static final Duration PATIENCE = Duration.ofSeconds(2);
 
   /** Longer contexts cost much time to fill, and tell nothing new about a cost that is linear. */
@@ -108,18 +109,22 @@ final class ProfileCommand implements Callable<Integer> {
   private Integer maxContext;
 
   @Option(
-      names = "--repetitions",
+      names = "--rounds",
       paramLabel = "N",
       description =
-          "Times that each batch is measured; the median counts (default: "
+          "Times that all batches are gone through, each time with "
               + REPETITIONS
-              + "; fewer of batches that take long).")
-  private Integer repetitions;
+              + " runs of a batch, or one if it takes long; the median of all counts (default: "
+              + ROUNDS
+              + ", or "
+              + QUICK_ROUNDS
+              + " with --quick).")
+  private Integer rounds;
 
   @Option(
       names = "--quick",
       description =
-          "Sizes four times apart instead of two, fewer repetitions and fewer batches held out.")
+          "Sizes four times apart instead of two, fewer rounds and fewer batches held out.")
   private boolean quick;
 
   @Option(
@@ -137,8 +142,8 @@ final class ProfileCommand implements Callable<Integer> {
   @Override
   public Integer call() throws CliException {
     OptionCheck check = new OptionCheck(spec.commandLine());
-    if (repetitions != null) {
-      check.within("--repetitions", repetitions, 1, 1000);
+    if (rounds != null) {
+      check.within("--rounds", rounds, 1, 1000);
     }
     if (maxContext != null) {
       check.atLeast("--max-context", maxContext, 2);
@@ -200,25 +205,18 @@ final class ProfileCommand implements Callable<Integer> {
                   quick ? QUICK_FACTOR : FACTOR),
               quick ? QUICK_HELD_OUT : HELD_OUT,
               seed);
-      int wanted = repetitions == null ? quick ? QUICK_REPETITIONS : REPETITIONS : repetitions;
-      Profiler profiler = new Profiler(WARM_UPS, wanted, PATIENCE.toNanos());
+      int wanted = rounds != null ? rounds : quick ? QUICK_ROUNDS : ROUNDS;
+      Profiler profiler = new Profiler(wanted, WARM_UPS, REPETITIONS, PATIENCE.toNanos());
       Profiler.Result result;
       int batches = design.fitted().size() + design.heldOut().size();
       try (ProgressDisplay display =
               noProgress
                   ? ProgressDisplay.none()
-                  : ProgressDisplay.start("profile", batches, "batches");
+                  : ProgressDisplay.start("profile", (long) wanted * batches, "batches");
           DeviceBatches runner =
               DeviceBatches.create(
                   cache, options.maxSequences(), options.maxBatchTokens(), longest)) {
-        result =
-            profiler.measure(
-                design,
-                runner,
-                sample -> {
-                  display.add(1);
-                  display.note(sample.description());
-                });
+        result = profiler.measure(design, runner, _ -> display.add(1));
       }
       return new Measurement(
           VersionProvider.version(),
@@ -282,8 +280,9 @@ final class ProfileCommand implements Callable<Integer> {
     facts.put("maxSequences", options.maxSequences());
     facts.put("maxBatchTokens", options.maxBatchTokens());
     facts.put("longestContext", longest);
+    facts.put("rounds", wanted);
     facts.put("warmUps", WARM_UPS);
-    facts.put("repetitions", wanted);
+    facts.put("repetitions", REPETITIONS);
     facts.put("seed", seed);
     return facts;
   }

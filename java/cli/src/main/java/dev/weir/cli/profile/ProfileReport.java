@@ -80,7 +80,7 @@ public final class ProfileReport {
         String.format(
             Locale.ROOT,
             "Repetitions of a batch differ by ±%.1f %% (half of the distance between quartiles, of the"
-                + " middle batch); measured again at the end, the first batch took %+.1f %%.",
+                + " middle batch); the last round took %+.1f %% against the first.",
             PERCENT * spreads[spreads.length / 2],
             PERCENT * measurement.drift()));
     return findings;

@@ -12,8 +12,8 @@ import java.util.Map;
  * @param device facts by name: kind, precision, threads
  * @param model facts by name: the shape
  * @param settings facts by name: sizes of the KV pool and of a batch, repetitions, seed
- * @param drift how much longer the first batch took when it was measured again at the end, relative
- *     to the first time: a machine that got slower or busier meanwhile
+ * @param drift how much longer batches took in the last round of measuring, relative to the first:
+ *     a machine that got slower or busier meanwhile
  * @param samples what was measured, in this order
  */
 public record Measurement(
