@@ -90,10 +90,7 @@ public final class ChromeTrace implements SimulationListener, Closeable {
 
   @Override
   public void prefilling(SimulatedRequest request, int tokens) {
-    phase(
-        request,
-        request.generatedTokens() > 0 ? RequestPhase.RECOMPUTE : RequestPhase.PREFILL,
-        planned);
+    phase(request, RequestPhase.PREFILL, planned);
   }
 
   @Override
@@ -108,6 +105,7 @@ public final class ChromeTrace implements SimulationListener, Closeable {
                     iteration.index() + 1,
                     start,
                     now - start,
+                    start,
                     0,
                     start,
                     0,

@@ -14,7 +14,7 @@ public enum RequestPhase {
   EVICTED(false),
   /** Its KV blocks are in the swap space. */
   SWAPPED(false),
-  /** Prompt and output so far are computed again. */
+  /** What it has lost by an eviction is computed again. */
   RECOMPUTE(true);
 
   private final String label;

@@ -18,7 +18,7 @@ import java.util.Map;
  *       {@link RequestPhase phases} one after the other.
  * </ul>
  *
- * <p>Of the KV blocks, {@code used} are taken, and {@code at full length} is what the running
+ * <p>{@code KV blocks used} are taken, and {@code KV blocks at full length} is what the running
  * requests would take if each got all the tokens that it may ask for: above the size of the pool,
  * memory may run out.
  *
@@ -36,6 +36,26 @@ public final class ServingTimeline implements Closeable {
     long blocks;
     int evictions;
   }
+
+  /** Written only where it changes; in between a counter keeps its value. */
+  private static final class Counter {
+    final String name;
+    final String unit;
+    long value = -1;
+
+    Counter(String name, String unit) {
+      this.name = name;
+      this.unit = unit;
+    }
+  }
+
+  private final Counter decodeTokens = new Counter("decode tokens", "tokens");
+  private final Counter prefillTokens = new Counter("prefill tokens", "tokens");
+  private final Counter usedBlocks = new Counter("KV blocks used", "blocks");
+  private final Counter blocksAtFullLength = new Counter("KV blocks at full length", "blocks");
+  private final Counter requestsRunning = new Counter("requests running", "requests");
+  private final Counter requestsWaiting = new Counter("requests waiting", "requests");
+  private final Counter requestsSwapped = new Counter("requests swapped", "requests");
 
   private final TraceEventWriter events;
   private final int blockSize;
@@ -87,14 +107,19 @@ public final class ServingTimeline implements Closeable {
 
   /**
    * A request goes into a phase. Nothing happens if it is in this phase already; one that is not
-   * known begins here.
+   * known begins here. A {@link RequestPhase#PREFILL} after an eviction is a {@link
+   * RequestPhase#RECOMPUTE}.
    */
-  public void phase(long request, RequestPhase phase, long time) throws IOException {
+  public void phase(long request, RequestPhase wanted, long time) throws IOException {
     OpenRequest known = open.get(request);
     if (known == null) {
       known = open(request, time);
       events.done();
     }
+    boolean again =
+        wanted == RequestPhase.PREFILL
+            && (known.phase == RequestPhase.EVICTED || known.phase == RequestPhase.RECOMPUTE);
+    RequestPhase phase = again ? RequestPhase.RECOMPUTE : wanted;
     if (known.phase == phase) {
       return;
     }
@@ -175,27 +200,30 @@ public final class ServingTimeline implements Closeable {
         .arg("evictions", iteration.evictions())
         .done();
     if (iteration.planDuration() > 0) {
-      events.slice("schedule", ENGINE, ITERATIONS, start, iteration.planDuration()).done();
+      events
+          .slice("schedule", ENGINE, ITERATIONS, iteration.planStart(), iteration.planDuration())
+          .done();
     }
     if (iteration.stepDuration() > 0) {
       events
           .slice("step", ENGINE, ITERATIONS, iteration.stepStart(), iteration.stepDuration())
           .done();
     }
-    events
-        .counter("tokens", ENGINE, start)
-        .arg("decode", iteration.decodes())
-        .arg("prefill", iteration.prefillTokens())
-        .done();
-    events.counter("KV blocks", ENGINE, start).arg("used", iteration.usedBlocks()).done();
-    events.counter("KV blocks", ENGINE, end).arg("used", iteration.usedBlocksAfter()).done();
-    events.counter("KV blocks at full length", ENGINE, end).arg("blocks", fullLengthBlocks).done();
-    events
-        .counter("requests", ENGINE, end)
-        .arg("running", iteration.running())
-        .arg("waiting", iteration.waiting())
-        .arg("swapped", iteration.swapped())
-        .done();
+    count(decodeTokens, start, iteration.decodes());
+    count(prefillTokens, start, iteration.prefillTokens());
+    count(usedBlocks, start, iteration.usedBlocks());
+    count(usedBlocks, end, iteration.usedBlocksAfter());
+    count(blocksAtFullLength, end, fullLengthBlocks);
+    count(requestsRunning, end, iteration.running());
+    count(requestsWaiting, end, iteration.waiting());
+    count(requestsSwapped, end, iteration.swapped());
+  }
+
+  private void count(Counter counter, long time, long value) throws IOException {
+    if (value != counter.value) {
+      counter.value = value;
+      events.counter(counter.name, ENGINE, time).arg(counter.unit, value).done();
+    }
   }
 
   private long note(long time) {

@@ -6,7 +6,8 @@ package dev.weir.timeline;
  * @param number of the iteration
  * @param start when it began
  * @param duration how long it took
- * @param planDuration how long the scheduler decided, from {@code start} on; 0 if that took no time
+ * @param planStart when the scheduler began to decide
+ * @param planDuration how long it decided; 0 if that took no time
  * @param stepStart when the model began
  * @param stepDuration how long the model took; 0 if that is not told apart
  * @param decodes decoding requests in the batch, which is also the number of their tokens
@@ -23,6 +24,7 @@ public record TimelineIteration(
     long number,
     long start,
     long duration,
+    long planStart,
     long planDuration,
     long stepStart,
     long stepDuration,
