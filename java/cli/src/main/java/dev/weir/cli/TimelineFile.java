@@ -31,10 +31,12 @@ final class TimelineFile {
     if (file.isEmpty()) {
       return serving.serve();
     }
-    try (engine;
-        EngineTimeline timeline = EngineTimeline.record(engine, file.get())) {
-      T result = serving.serve();
-      timeline.close();
+    try (engine) {
+      EngineTimeline timeline = EngineTimeline.record(engine, file.get());
+      T result;
+      try (timeline) {
+        result = serving.serve();
+      }
       if (timeline.lostEvents() > 0) {
         throw new CliException(
             timeline.lostEvents()

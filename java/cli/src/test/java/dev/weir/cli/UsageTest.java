@@ -192,6 +192,17 @@ class UsageTest {
             "--iterations-out",
             "i.csv"),
         wrong("--chrome-trace needs one scheduler", "simulate", "--chrome-trace", "t.json"),
+        wrong(
+            "--chrome-trace needs one scheduler and one round",
+            "bench",
+            "--model",
+            model,
+            "--scheduler",
+            "fcfs",
+            "--rounds",
+            "2",
+            "--chrome-trace",
+            "t.json"),
         wrong("--arrivals: 'soon' is no arrival process", "simulate", "--arrivals", "soon"),
         wrong(
             "--iteration-time: 'fast' is no time of an iteration",
