@@ -52,7 +52,10 @@ import picocli.CommandLine.Spec;
       "Runs batches of the model, which decode, prefill or do both, with many sizes and contexts;"
           + " fits the model of an iteration's time to them, and tells how far it is off, also on"
           + " batches that it did not see. The file that it writes is read with --iteration-time"
-          + " measured:FILE. No requests are served: --preemption and --swap-blocks do nothing here.",
+          + " measured:FILE. Measured is the step, from filling it to reading its tokens; what the"
+          + " engine's scheduler and streams take comes on top. Nothing else should run on the"
+          + " device meanwhile. No requests are served: --preemption and --swap-blocks do nothing"
+          + " here.",
       ""
     },
     footer = {

@@ -29,7 +29,9 @@ import java.util.concurrent.ArrayBlockingQueue;
  * have no beginning or no end. Safe for use by many threads.
  */
 public final class EngineTimeline implements EngineListener, Closeable {
+  /** 2 MiB: some 14,000 iterations. */
   private static final int BUFFERS = 32;
+
   private static final int BUFFER_LONGS = 1 << 13;
   private static final double NANOS = 1e9;
 
@@ -59,8 +61,8 @@ public final class EngineTimeline implements EngineListener, Closeable {
 
   private final Engine engine;
   private final ServingTimeline timeline;
-  private final ArrayBlockingQueue<Buffer> empty = new ArrayBlockingQueue<>(BUFFERS);
-  private final ArrayBlockingQueue<Buffer> full = new ArrayBlockingQueue<>(BUFFERS);
+  private final ArrayBlockingQueue<Buffer> empty;
+  private final ArrayBlockingQueue<Buffer> full;
   private final Thread writer;
 
   // Guarded by this.
@@ -72,10 +74,12 @@ public final class EngineTimeline implements EngineListener, Closeable {
   /** Written by the writer, read when it has ended. */
   private Exception failure;
 
-  private EngineTimeline(Engine engine, ServingTimeline timeline) {
+  private EngineTimeline(Engine engine, ServingTimeline timeline, int buffers) {
     this.engine = engine;
     this.timeline = timeline;
-    for (int i = 1; i < BUFFERS; i++) {
+    empty = new ArrayBlockingQueue<>(buffers + 1); // the last buffer may be one more
+    full = new ArrayBlockingQueue<>(buffers + 1);
+    for (int i = 1; i < buffers; i++) {
       empty.add(new Buffer());
     }
     current = new Buffer();
@@ -89,8 +93,15 @@ public final class EngineTimeline implements EngineListener, Closeable {
    * @throws IOException if it cannot be
    */
   public static EngineTimeline record(Engine engine, Path file) throws IOException {
+    return record(engine, file, BUFFERS);
+  }
+
+  /**
+   * @param buffers what may wait for the disk, in buffers of 64 KiB
+   */
+  static EngineTimeline record(Engine engine, Path file, int buffers) throws IOException {
     EngineTimeline recorder =
-        new EngineTimeline(engine, new ServingTimeline(file, engine.memory().blockSize()));
+        new EngineTimeline(engine, new ServingTimeline(file, engine.memory().blockSize()), buffers);
     recorder.writer.start();
     engine.addListener(recorder);
     return recorder;
@@ -330,9 +341,7 @@ public final class EngineTimeline implements EngineListener, Closeable {
       }
     }
     if (last != null) {
-      while (!full.offer(last)) { // full of the others: the writer is about to take one
-        Thread.onSpinWait();
-      }
+      full.add(last);
     }
     while (writer.isAlive()) {
       try {

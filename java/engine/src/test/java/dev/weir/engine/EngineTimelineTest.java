@@ -3,6 +3,7 @@ package dev.weir.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.data.Offset.offset;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
@@ -10,7 +11,12 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.sun.management.ThreadMXBean;
 import dev.weir.scheduling.Preemption;
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -292,6 +298,52 @@ class EngineTimelineTest {
     Events events = Events.read(file);
     assertThat(events.mark("not ended")).isEqualTo(1);
     assertThat(events.requests).hasSize(1);
+  }
+
+  /** A pipe that nobody reads from is a disk that takes nothing more. */
+  @Test
+  void aSlowDiskCostsEventsAndNotTheEngine() throws Exception {
+    Path pipe = folder.resolve("pipe");
+    assumeTrue(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor() == 0);
+    Path copy = folder.resolve("copy.json");
+    Engine engine = Engine.start(EngineOptions.builder(TestModel.STORIES).build());
+    // Open for both directions, so that opening it to write does not wait for a reader.
+    try (RandomAccessFile held = new RandomAccessFile(pipe.toFile(), "rw")) {
+      EngineTimeline timeline = EngineTimeline.record(engine, pipe, 2);
+      int round = 0;
+      while (timeline.lostEvents() == 0) {
+        assertThat(round++).isLessThan(100);
+        engine.submit(request(5, 400)).await();
+      }
+      Thread reader =
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    try (InputStream in = new FileInputStream(held.getFD());
+                        OutputStream out = Files.newOutputStream(copy)) {
+                      byte[] part = new byte[1 << 16];
+                      int last = 0;
+                      // The bracket at the end is outside of every event.
+                      while (last != ']') {
+                        int count = in.read(part);
+                        out.write(part, 0, count);
+                        last = part[count - 1];
+                      }
+                    } catch (IOException e) {
+                      throw new UncheckedIOException(e);
+                    }
+                  });
+      engine.submit(request(5, 400)).await();
+      engine.close();
+      timeline.close();
+      reader.join();
+      assertThat(timeline.lostEvents()).isPositive();
+    }
+    Events events = Events.read(copy);
+    assertThat((long) events.engine("iteration").size())
+        .isPositive()
+        .isLessThan(engine.statistics().iterations());
+    assertThat(events.marks.keySet()).anyMatch(mark -> mark.endsWith("events are missing here"));
   }
 
   @Test

@@ -138,7 +138,7 @@ public final class ProfileReport {
           sample.heldOut() ? "yes" : "",
           sample.median() * MILLIS,
           time.seconds(sample.shape()) * MILLIS,
-          IterationTimeFit.error(sample, time) * PERCENT);
+          percent(IterationTimeFit.error(sample, time)));
     }
     return table.build();
   }
@@ -167,9 +167,9 @@ public final class ProfileReport {
           name(region),
           kind,
           residual.batches(),
-          residual.median() * PERCENT,
-          residual.worst() * PERCENT,
-          residual.bias() * PERCENT,
+          percent(residual.median()),
+          percent(residual.worst()),
+          percent(residual.bias()),
           residual.worstBatch());
     }
   }
@@ -186,6 +186,11 @@ public final class ProfileReport {
       table.row(tokens[i], seconds[i] * MILLIS, seconds[i] * MICROS / tokens[i]);
     }
     return table.build();
+  }
+
+  /** With two decimals: what rounding leaves of an exact fit is 0. */
+  private static double percent(double share) {
+    return Math.rint(share * PERCENT * 100) / 100;
   }
 
   private static String name(Region region) {
