@@ -216,7 +216,8 @@ final class BenchCommand implements Callable<Integer> {
             workload,
             iterationCost,
             true,
-            Optional.ofNullable(chromeTrace));
+            Optional.ofNullable(chromeTrace)
+                .map(file -> new TimelineFile(file, spec.commandLine().getErr())));
     List<ReportedRun> runs =
         comparison.run(
             schedulers.names(),

@@ -13,7 +13,6 @@ import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.LengthHistogram;
 import dev.weir.scheduling.Workload;
 import dev.weir.scheduling.fluid.FluidModel;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -39,7 +38,7 @@ record Comparison(
     Workload workload,
     IterationCost cost,
     boolean exactLengths,
-    Optional<Path> timeline) {
+    Optional<TimelineFile> timeline) {
   /** How often the numbers behind a progress bar change, in nanoseconds. */
   private static final long NOTE_INTERVAL = 250_000_000;
 

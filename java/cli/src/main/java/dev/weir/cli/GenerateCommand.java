@@ -197,7 +197,8 @@ final class GenerateCommand implements Callable<Integer> {
     Engine engine = EngineStart.start(options(), true);
     return TimelineFile.record(
         engine,
-        Optional.ofNullable(chromeTrace),
+        Optional.ofNullable(chromeTrace)
+            .map(file -> new TimelineFile(file, spec.commandLine().getErr())),
         () -> {
           try (engine) {
             generate(engine, texts, count, out);

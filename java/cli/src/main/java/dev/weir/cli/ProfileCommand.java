@@ -10,12 +10,12 @@ import dev.weir.cli.report.Format;
 import dev.weir.engine.EngineOptions;
 import dev.weir.runtime.Device;
 import dev.weir.runtime.DeviceInfo;
+import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.KvCache;
 import dev.weir.runtime.KvCacheOptions;
 import dev.weir.runtime.KvCacheStatistics;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelInfo;
-import dev.weir.runtime.ModelOptions;
 import dev.weir.simulation.experiment.ExperimentResult;
 import dev.weir.simulation.measured.BatchDesign;
 import dev.weir.simulation.measured.BatchSample;
@@ -75,6 +75,8 @@ final class ProfileCommand implements Callable<Integer> {
   private static final int ROUNDS = 5;
   private static final int QUICK_ROUNDS = 3;
   private static final int REPETITIONS = 3;
+  private static final double GPU_MEMORY_SHARE = 0.8;
+  private static final double CPU_MEMORY_SHARE = 0.25;
   private static final Duration PATIENCE = Duration.ofSeconds(2);
 
   /** Longer contexts cost much time to fill, and tell nothing new about a cost that is linear. */
@@ -175,9 +177,8 @@ final class ProfileCommand implements Callable<Integer> {
   }
 
   private Model load(Device device, EngineOptions options) {
-    ModelOptions weights =
-        new ModelOptions(options.randomWeights(), options.weightSeed(), options.layerLimit());
-    return EngineStart.watch(progress -> Model.load(device, model, weights, progress), !noProgress);
+    return EngineStart.watch(
+        progress -> Model.load(device, model, options.modelOptions(), progress), !noProgress);
   }
 
   private Measurement measure(EngineOptions options, Model loaded) {
@@ -232,7 +233,10 @@ final class ProfileCommand implements Callable<Integer> {
     }
   }
 
-  /** As large as the largest batch needs, as far as a quarter of the free memory holds it. */
+  /**
+   * As large as the largest batch needs, as far as the free memory goes: a GPU's but for what a
+   * step takes, of a CPU's, which others use as well, a quarter.
+   */
   private static KvCacheOptions pool(EngineOptions options, Model loaded, int longest) {
     KvCacheOptions size;
     if (options.kvBlocks().isPresent()) {
@@ -242,11 +246,14 @@ final class ProfileCommand implements Callable<Integer> {
     } else {
       long blocks = (options.maxSequences() + 1L) * Math.ceilDiv(longest, options.blockSize());
       double wanted = (double) blocks * options.blockSize() * loaded.info().kvBytesPerToken();
-      long affordable = loaded.device().info().memoryAvailable() / 4;
+      DeviceInfo device = loaded.device().info();
+      double share = device.kind() == DeviceKind.CUDA ? GPU_MEMORY_SHARE : CPU_MEMORY_SHARE;
+      double affordable = share * device.memoryAvailable();
       size = KvCacheOptions.ofBytes((long) Math.min(wanted, affordable));
     }
     return size.withBlockSize(options.blockSize())
-        .withSwapBlocks(Math.ceilDiv(longest, options.blockSize()));
+        .withSwapBlocks(Math.ceilDiv(longest, options.blockSize()))
+        .withKvPrecision(options.kvPrecision());
   }
 
   private static Map<String, Object> facts(DeviceInfo device) {
@@ -278,6 +285,8 @@ final class ProfileCommand implements Callable<Integer> {
   private Map<String, Object> settings(
       EngineOptions options, KvCacheStatistics pool, int longest, int wanted) {
     Map<String, Object> facts = new LinkedHashMap<>();
+    facts.put("kvPrecision", PrecisionName.of(options.kvPrecision()));
+    facts.put("graphs", options.graphs());
     facts.put("kvBlocks", pool.capacity());
     facts.put("blockSize", pool.blockSize());
     facts.put("maxSequences", options.maxSequences());

@@ -3,16 +3,20 @@ package dev.weir.cli;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineTimeline;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/** Records what an engine does, if somebody wants to see it. */
-final class TimelineFile {
+/**
+ * Where to record what an engine does.
+ *
+ * @param path the file, which is created or replaced
+ * @param err is told if events are missing in it
+ */
+record TimelineFile(Path path, PrintWriter err) {
   static final String DESCRIPTION =
       "Write iterations, requests, evictions and the use of KV memory as a time line for Perfetto"
           + " (ui.perfetto.dev) or chrome://tracing";
-
-  private TimelineFile() {}
 
   /** Work with an engine. */
   interface Serving<T> {
@@ -27,26 +31,28 @@ final class TimelineFile {
    * @param file empty for no recording
    * @throws CliException if the file cannot be written
    */
-  static <T> T record(Engine engine, Optional<Path> file, Serving<T> serving) throws CliException {
-    if (file.isEmpty()) {
-      return serving.serve();
-    }
+  static <T> T record(Engine engine, Optional<TimelineFile> file, Serving<T> serving)
+      throws CliException {
+    return file.isPresent() ? file.get().record(engine, serving) : serving.serve();
+  }
+
+  private <T> T record(Engine engine, Serving<T> serving) throws CliException {
     try (engine) {
-      EngineTimeline timeline = EngineTimeline.record(engine, file.get());
+      EngineTimeline timeline = EngineTimeline.record(engine, path);
       T result;
       try (timeline) {
         result = serving.serve();
       }
       if (timeline.lostEvents() > 0) {
-        throw new CliException(
-            timeline.lostEvents()
-                + " events are missing in "
-                + file.get()
-                + ": it could not be written fast enough");
+        err.println(
+            path
+                + ": the disk was too slow, "
+                + timeline.lostEvents()
+                + " events are missing; marks in the time line say where");
       }
       return result;
     } catch (IOException e) {
-      throw new CliException("cannot write " + file.get() + ": " + e.getMessage(), e);
+      throw new CliException("cannot write " + path + ": " + e.getMessage(), e);
     }
   }
 }

@@ -14,10 +14,10 @@ import java.util.concurrent.ArrayBlockingQueue;
  * chrome://tracing open; {@link ServingTimeline} says what is in it.
  *
  * <pre>{@code
- * try (Engine engine = Engine.start(options);
- *     EngineTimeline timeline = EngineTimeline.record(engine, Path.of("engine.json"))) {
+ * Engine engine = Engine.start(options);
+ * try (EngineTimeline timeline = EngineTimeline.record(engine, Path.of("engine.json")); engine) {
  *   ...
- * }
+ * } // closes the engine, and then the time line
  * }</pre>
  *
  * <p>The engine's thread only copies numbers into buffers that were allocated before, and allocates
