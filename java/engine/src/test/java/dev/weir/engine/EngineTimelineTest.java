@@ -53,7 +53,9 @@ class EngineTimelineTest {
 
   /** The file, read by the rules of the Trace Event Format. */
   private static final class Events {
+    /** By track, which is the request and 1. */
     final Map<Long, List<Slice>> requests = new TreeMap<>();
+
     final List<Slice> engine = new ArrayList<>();
     final Map<String, List<Long>> counters = new HashMap<>();
     final Map<String, Integer> marks = new HashMap<>();
@@ -211,7 +213,7 @@ class EngineTimelineTest {
     assertThat(events.requests).hasSize(20);
     for (int i = 0; i < 20; i++) {
       GenerationResult result = results.get(i);
-      List<Slice> slices = events.requests.get(generations.get(i).id());
+      List<Slice> slices = events.requests.get(generations.get(i).id() + 1);
       Slice whole = slices.getLast();
       assertThat(whole.name()).isEqualTo("request " + generations.get(i).id());
       assertThat(whole.arguments().get("output tokens").getAsInt()).isEqualTo(result.ids().length);

@@ -100,8 +100,8 @@ public final class ServingTimeline implements Closeable {
   private OpenRequest open(long request, long time) throws IOException {
     OpenRequest opened = new OpenRequest();
     open.put(request, opened);
-    events.nameTrack(REQUESTS, request, "request " + request);
-    events.begin("request " + request, REQUESTS, request, note(time));
+    events.nameTrack(REQUESTS, track(request), "request " + request);
+    events.begin("request " + request, REQUESTS, track(request), note(time));
     return opened;
   }
 
@@ -131,7 +131,7 @@ public final class ServingTimeline implements Closeable {
     } else if (phase == RequestPhase.SWAPPED) {
       swapped++;
     }
-    events.begin(phase.label(), REQUESTS, request, note(time)).done();
+    events.begin(phase.label(), REQUESTS, track(request), note(time)).done();
     if (phase == RequestPhase.EVICTED || phase == RequestPhase.SWAPPED) {
       known.evictions++;
       mark(phase.label(), request, time).done();
@@ -140,7 +140,7 @@ public final class ServingTimeline implements Closeable {
 
   private void endPhase(OpenRequest known, long request, long time) throws IOException {
     if (known.phase != null) {
-      events.end(known.phase.label(), REQUESTS, request, note(time)).done();
+      events.end(known.phase.label(), REQUESTS, track(request), note(time)).done();
       if (known.phase.resident()) {
         running--;
         fullLengthBlocks -= known.blocks;
@@ -162,7 +162,7 @@ public final class ServingTimeline implements Closeable {
     if (known != null) {
       endPhase(known, request, time);
       events
-          .end("request " + request, REQUESTS, request, time)
+          .end("request " + request, REQUESTS, track(request), time)
           .arg("outcome", outcome)
           .arg("output tokens", outputTokens)
           .arg("evictions", known.evictions)
@@ -224,6 +224,11 @@ public final class ServingTimeline implements Closeable {
       counter.value = value;
       events.counter(counter.name, ENGINE, time).arg(counter.unit, value).done();
     }
+  }
+
+  /** Track 0 means the idle thread to some readers. */
+  private static long track(long request) {
+    return request + 1;
   }
 
   private long note(long time) {

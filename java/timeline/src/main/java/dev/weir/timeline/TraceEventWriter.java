@@ -107,6 +107,7 @@ final class TraceEventWriter implements Closeable {
       inArguments = false;
     }
     json.writeEndObject();
+    json.writeRaw('\n'); // so that people and line-wise tools can read it
   }
 
   private void head(String name, String phase, int process, long track) throws IOException {

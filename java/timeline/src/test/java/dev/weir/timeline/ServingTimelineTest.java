@@ -90,27 +90,27 @@ class ServingTimelineTest {
                   timeline.ended(7, 9_001, "length", 64);
                 }))
         .containsExactly(
-            "B request 7 2/7 1.000 {\"prompt tokens\":20,\"longest\":84}",
-            "B waiting 2/7 1.000",
-            "E waiting 2/7 2.500",
-            "B prefill 2/7 2.500",
-            "E prefill 2/7 3.000",
-            "B decode 2/7 3.000",
-            "E decode 2/7 4.000",
-            "B evicted 2/7 4.000",
+            "B request 7 2/8 1.000 {\"prompt tokens\":20,\"longest\":84}",
+            "B waiting 2/8 1.000",
+            "E waiting 2/8 2.500",
+            "B prefill 2/8 2.500",
+            "E prefill 2/8 3.000",
+            "B decode 2/8 3.000",
+            "E decode 2/8 4.000",
+            "B evicted 2/8 4.000",
             "i evicted 1/2 4.000 {\"request\":7}",
-            "E evicted 2/7 5.000",
-            "B recompute 2/7 5.000",
-            "E recompute 2/7 6.000",
-            "B decode 2/7 6.000",
-            "E decode 2/7 7.000",
-            "B swapped 2/7 7.000",
+            "E evicted 2/8 5.000",
+            "B recompute 2/8 5.000",
+            "E recompute 2/8 6.000",
+            "B decode 2/8 6.000",
+            "E decode 2/8 7.000",
+            "B swapped 2/8 7.000",
             "i swapped 1/2 7.000 {\"request\":7}",
-            "E swapped 2/7 8.000",
-            "B decode 2/7 8.000",
+            "E swapped 2/8 8.000",
+            "B decode 2/8 8.000",
             "i length 1/2 9.001 {\"request\":7}",
-            "E decode 2/7 9.001",
-            "E request 7 2/7 9.001 {\"outcome\":\"length\",\"output tokens\":64,\"evictions\":2}");
+            "E decode 2/8 9.001",
+            "E request 7 2/8 9.001 {\"outcome\":\"length\",\"output tokens\":64,\"evictions\":2}");
   }
 
   @Test
@@ -167,14 +167,14 @@ class ServingTimelineTest {
             });
     assertThat(events)
         .containsExactly(
-            "B request 3 2/3 0.100",
-            "B decode 2/3 0.100",
+            "B request 3 2/4 0.100",
+            "B decode 2/4 0.100",
             "i cancelled 1/2 0.200 {\"request\":4}",
             "i refused 1/2 0.300 {\"reason\":\"queue full\"}",
             "i something 1/2 0.400",
             "i not ended 1/2 0.400 {\"request\":3}",
-            "E decode 2/3 0.400",
-            "E request 3 2/3 0.400 {\"outcome\":\"not ended\",\"output tokens\":0,\"evictions\":0}");
+            "E decode 2/4 0.400",
+            "E request 3 2/4 0.400 {\"outcome\":\"not ended\",\"output tokens\":0,\"evictions\":0}");
   }
 
   @Test
@@ -209,7 +209,7 @@ class ServingTimelineTest {
     }
     assertThat(names)
         .containsExactly(
-            "1/0 engine", "1/1 iterations", "1/2 events", "2/0 requests", "2/5 request 5");
+            "1/0 engine", "1/1 iterations", "1/2 events", "2/0 requests", "2/6 request 5");
   }
 
   @Test
