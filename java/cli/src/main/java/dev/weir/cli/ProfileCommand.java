@@ -16,6 +16,7 @@ import dev.weir.runtime.KvCacheOptions;
 import dev.weir.runtime.KvCacheStatistics;
 import dev.weir.runtime.Model;
 import dev.weir.runtime.ModelInfo;
+import dev.weir.simulation.MeasuredIterationTime;
 import dev.weir.simulation.experiment.ExperimentResult;
 import dev.weir.simulation.measured.BatchDesign;
 import dev.weir.simulation.measured.BatchSample;
@@ -32,6 +33,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -64,9 +66,11 @@ import picocli.CommandLine.Spec;
       "  weir profile --model models/stories260K --out cpu.json --html cpu.html",
       "  weir simulate --iteration-time measured:cpu.json --blocks 512 --requests 2000 \\",
       "      --prompt-tokens uniform:8-64 --output-tokens uniform:16-128 --arrivals poisson:50",
-      "  weir profile --model models/llama-2-7b --random-weights --device cuda --out h200.json"
+      "  weir profile --model models/llama-2-7b --random-weights --device cuda --out h200.json",
+      "  weir profile --from h200.json --html h200.html"
     })
 final class ProfileCommand implements Callable<Integer> {
+  private static final String DEFAULT_OUT = "measured.json";
   private static final int FACTOR = 2;
   private static final int QUICK_FACTOR = 4;
   private static final int HELD_OUT = 16;
@@ -84,18 +88,34 @@ final class ProfileCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
-  @Option(
-      names = {"-m", "--model"},
-      paramLabel = "DIR",
-      required = true,
-      description = "Folder with config.json and *.safetensors.")
-  private Path model;
+  @ArgGroup(exclusive = true, multiplicity = "1")
+  private Source source;
+
+  private static final class Source {
+    @Option(
+        names = {"-m", "--model"},
+        paramLabel = "DIR",
+        required = true,
+        description = "Folder with config.json and *.safetensors.")
+    private Path model;
+
+    @Option(
+        names = "--from",
+        paramLabel = "FILE",
+        required = true,
+        description =
+            "Measure nothing, but fit and show again what this file says was measured, perhaps"
+                + " elsewhere.")
+    private Path measured;
+  }
 
   @Option(
       names = {"-o", "--out"},
       paramLabel = "FILE",
-      defaultValue = "measured.json",
-      description = "Where to write the coefficients and all samples (default: ${DEFAULT-VALUE}).")
+      description =
+          "Where to write the coefficients and all samples (default: "
+              + DEFAULT_OUT
+              + "; with --from nowhere).")
   private Path out;
 
   @Option(
@@ -154,31 +174,59 @@ final class ProfileCommand implements Callable<Integer> {
       check.atLeast("--max-context", maxContext, 2);
     }
     engineArguments.check(check);
-    if (html != null
-        && html.toAbsolutePath().normalize().equals(out.toAbsolutePath().normalize())) {
-      throw check.refused("--out and --html are the same file, " + out);
+    if (out == null && source.measured == null) {
+      out = Path.of(DEFAULT_OUT);
     }
-    OutputFile.check(out);
-    if (html != null) {
-      OutputFile.check(html);
+    checkFiles(check);
+    if (source.measured != null) {
+      showAgain();
+      return 0;
     }
-    EngineOptions options = engineArguments.builder(model).build();
+    EngineOptions options = engineArguments.builder(source.model).build();
     try (Device device = Device.open(options.deviceOptions());
         Model loaded = load(device, options)) {
       Measurement measurement = measure(options, loaded);
       IterationTimeFit fit =
           IterationTimeFit.of(
               DeviceText.of(device.info()),
-              model.toAbsolutePath().normalize().getFileName().toString(),
+              absolute(source.model).getFileName().toString(),
               measurement.samples());
       report(fit, measurement);
     }
     return 0;
   }
 
+  private void checkFiles(OptionCheck check) throws CliException {
+    if (out != null && html != null && absolute(out).equals(absolute(html))) {
+      throw check.refused("--out and --html are the same file, " + out);
+    }
+    if (out != null) {
+      OutputFile.check(out);
+    }
+    if (html != null) {
+      OutputFile.check(html);
+    }
+  }
+
+  private static Path absolute(Path path) {
+    return path.toAbsolutePath().normalize();
+  }
+
+  private void showAgain() throws CliException {
+    try {
+      MeasuredIterationTime before = MeasuredIterationTime.read(source.measured);
+      Measurement measurement = MeasurementFile.read(source.measured);
+      report(
+          IterationTimeFit.of(before.device(), before.model(), measurement.samples()), measurement);
+    } catch (IOException e) {
+      throw new CliException(e.getMessage(), e);
+    }
+  }
+
   private Model load(Device device, EngineOptions options) {
     return EngineStart.watch(
-        progress -> Model.load(device, model, options.modelOptions(), progress), !noProgress);
+        progress -> Model.load(device, source.model, options.modelOptions(), progress),
+        !noProgress);
   }
 
   private Measurement measure(EngineOptions options, Model loaded) {
@@ -268,7 +316,7 @@ final class ProfileCommand implements Callable<Integer> {
 
   private Map<String, Object> facts(ModelInfo shape, EngineOptions options) {
     Map<String, Object> facts = new LinkedHashMap<>();
-    facts.put("folder", model.toString());
+    facts.put("folder", source.model.toString());
     facts.put("randomWeights", options.randomWeights());
     facts.put("parameters", shape.parameters());
     facts.put("layers", shape.layers());
@@ -303,12 +351,14 @@ final class ProfileCommand implements Callable<Integer> {
     ExperimentResult result = ProfileReport.of(fit, measurement);
     PrintWriter writer = spec.commandLine().getOut();
     writer.println(ExperimentText.render(result));
-    try {
-      MeasurementFile.write(out, fit, measurement);
-    } catch (IOException e) {
-      throw new CliException("cannot write " + out + ": " + e, e);
+    if (out != null) {
+      try {
+        MeasurementFile.write(out, fit, measurement);
+      } catch (IOException e) {
+        throw new CliException("cannot write " + out + ": " + e, e);
+      }
+      writer.println("measured: " + out);
     }
-    writer.println("measured: " + out);
     if (html != null) {
       long heldOut = measurement.samples().stream().filter(BatchSample::heldOut).count();
       HtmlFile.write(

@@ -68,6 +68,12 @@ class ProfileCommandTest {
           .anyMatch(sample -> sample.region() == region && !sample.heldOut());
     }
 
+    // Elsewhere, without the model, the same report comes out of the file.
+    String report = run.out().substring(0, run.out().indexOf("measured: "));
+    CommandRun again = CommandRun.of("profile", "--from", file.toString());
+    assertThat(again.err()).isEmpty();
+    assertThat(again.out().strip()).isEqualTo(report.strip());
+
     // The held-out batches through the simulator's model, by the command that people use.
     List<BatchSample> heldOut =
         measurement.samples().stream().filter(BatchSample::heldOut).toList();
@@ -166,6 +172,23 @@ class ProfileCommandTest {
     run = profile("--out", folder + "/a", "--html", folder + "/./a");
     assertThat(run.status()).isEqualTo(2);
     assertThat(run.err()).contains("the same file");
+  }
+
+  @Test
+  void onlyAMeasurementCanBeShownAgain() throws Exception {
+    Path file =
+        Files.writeString(
+            folder.resolve("bare.json"),
+            """
+            {"format": "weir-iteration-time-1", "device": "d", "model": "m", "tokens": [1],
+             "seconds": [0.1], "secondsPerDecodeContextToken": 0, "secondsPerPrefillPair": 0}
+            """);
+    CommandRun run = CommandRun.of("profile", "--from", file.toString());
+    assertThat(run.status()).isEqualTo(1);
+    assertThat(run.err()).contains("bare.json has no field 'profile'");
+    run = CommandRun.of("profile", "--from", folder.resolve("nowhere").toString());
+    assertThat(run.status()).isEqualTo(1);
+    assertThat(run.err()).contains("nowhere is no file");
   }
 
   @Test

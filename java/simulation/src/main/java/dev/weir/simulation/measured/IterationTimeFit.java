@@ -102,8 +102,7 @@ public record IterationTimeFit(
     return row;
   }
 
-  /** How far a model is from batches, by region. */
-  public static Map<Region, Residual> residuals(List<BatchSample> samples, IterationTime time) {
+  private static Map<Region, Residual> residuals(List<BatchSample> samples, IterationTime time) {
     Map<Region, Residual> residuals = new EnumMap<>(Region.class);
     for (Region region : Region.values()) {
       List<BatchSample> some = samples.stream().filter(s -> s.region() == region).toList();

@@ -117,7 +117,8 @@ class IterationTimeFitTest {
     IterationTimeFit fit =
         IterationTimeFit.of("a100", "llama-2-7b", measure(BatchDesign.of(limits, 60, 1), a100));
     for (Region region : Region.values()) {
-      assertThat(fit.heldOut().get(region).median()).as(region.name()).isLessThan(0.06);
+      assertThat(fit.heldOut().get(region).median()).as(region.name()).isLessThan(0.045);
+      assertThat(fit.heldOut().get(region).worst()).as(region.name()).isLessThan(0.2);
     }
   }
 
