@@ -76,7 +76,7 @@ class UsageTest {
         wrong("--rate is 0.0", "bench", "--model", model, "--rate", "0"),
         wrong("--rounds is 0", "bench", "--model", model, "--rounds", "0"),
         wrong("--rounds is 0", "profile", "--model", model, "--rounds", "0"),
-        wrong("--model=DIR | --from=FILE", "profile"),
+        wrong("(-m=DIR | --from=FILE)", "profile"),
         wrong("mutually exclusive", "profile", "--model", model, "--from", "x.json"),
         wrong("--max-context is 1", "profile", "--model", model, "--max-context", "1"),
         wrong("--rounds is 0", "demo", "--model", model, "--rounds", "0"),
