@@ -3,9 +3,11 @@ package dev.weir.engine;
 /**
  * Watches an {@link Engine}, for plots and metrics.
  *
- * <p>All methods but {@link #refused} are called on the engine's thread, in the order in which
- * things happen: they have to be quick and must not wait for a generation. A listener that throws
- * is removed, and the exception is logged.
+ * <p>All methods but {@link #refused} are called on the engine's thread, one after the other and in
+ * the order in which things happen: they have to be quick and must not wait for a generation. Only
+ * if a device does not return from an iteration ({@link EngineOptions#stepTimeout()}), another
+ * thread tells of the requests that end by it. A listener that throws is removed, and the exception
+ * is logged.
  */
 @FunctionalInterface
 public interface EngineListener {
