@@ -38,7 +38,7 @@ public final class EngineTimeline implements EngineListener, Closeable {
   /** A buffer is handed over when it is this old, if there is an event to do it. */
   private static final long PATIENCE_NANOS = 200_000_000;
 
-  // The first number of an event, and how many numbers it has altogether.
+  // The first number of an event: its kind. SIZES has how many numbers each kind has altogether.
   private static final int ITERATION = 0;
   private static final int ARRIVED = 1;
   private static final int PHASE = 2;

@@ -17,6 +17,8 @@ public final class IterationTimes {
   private static final String LINEAR = "linear:";
   private static final String MEASURED = "measured:";
 
+  private static final double SMALLEST_FIXED_SHARE = 0.1;
+
   private IterationTimes() {}
 
   /**
@@ -53,7 +55,9 @@ public final class IterationTimes {
 
   /**
    * The line through a batch of one decoding request and a full one, for schedulers that plan with
-   * the paper's model.
+   * the paper's model. If it starts below a tenth of the time of the one request, because a full
+   * batch costs more than in proportion, it starts there and goes through the full batch: a model
+   * without a fixed part would plan endlessly many iterations.
    *
    * @param requests requests of a full batch, at least 2
    * @param context tokens in the cache of each, at least 1
@@ -68,8 +72,13 @@ public final class IterationTimes {
     for (int i = 1; i < requests; i++) {
       batch.addDecode(context);
     }
-    double slope = Math.max(0, (time.seconds(batch) - one) / ((requests - 1.0) * context));
-    return new IterationCost(Math.max(one - slope * context, Double.MIN_NORMAL), slope);
+    double full = time.seconds(batch);
+    double slope = Math.max(0, (full - one) / ((requests - 1.0) * context));
+    double fixed = one - slope * context;
+    double leastFixed = SMALLEST_FIXED_SHARE * one;
+    return fixed >= leastFixed
+        ? new IterationCost(fixed, slope)
+        : new IterationCost(leastFixed, (full - leastFixed) / ((double) requests * context));
   }
 
   /**
