@@ -72,13 +72,27 @@ public final class IterationTimes {
     for (int i = 1; i < requests; i++) {
       batch.addDecode(context);
     }
-    double full = time.seconds(batch);
-    double slope = Math.max(0, (full - one) / ((requests - 1.0) * context));
-    double fixed = one - slope * context;
-    double leastFixed = SMALLEST_FIXED_SHARE * one;
+    return line(context, one, (double) requests * context, time.seconds(batch));
+  }
+
+  /**
+   * The line through a small batch and a large one, as {@link #linearise(IterationTime, int, int)}
+   * describes it.
+   *
+   * @param fewTokens tokens of the small batch in the cache, greater than 0
+   * @param few seconds that it takes
+   * @param manyTokens tokens of the large batch; if not more than {@code fewTokens}, the line is
+   *     level
+   * @param many seconds that it takes
+   */
+  public static IterationCost line(double fewTokens, double few, double manyTokens, double many) {
+    double slope =
+        manyTokens > fewTokens ? Math.max(0, (many - few) / (manyTokens - fewTokens)) : 0;
+    double fixed = few - slope * fewTokens;
+    double leastFixed = SMALLEST_FIXED_SHARE * few;
     return fixed >= leastFixed
         ? new IterationCost(fixed, slope)
-        : new IterationCost(leastFixed, (full - leastFixed) / ((double) requests * context));
+        : new IterationCost(leastFixed, (many - leastFixed) / manyTokens);
   }
 
   /**
