@@ -25,6 +25,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.random.RandomGenerator;
@@ -58,6 +59,8 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  weir bench --model models/stories260K --requests 200 --prompt-tokens uniform:8-64 \\",
       "      --output-tokens exponential:100 --rate 50 --scheduler fcfs,weir --kv-blocks" + " 256",
+      "  weir bench --model models/stories260K --scheduler fcfs --kv-blocks 64 \\",
+      "      --chrome-trace bench-trace.json",
       "  weir bench --model DIR --trace AzureLLMInferenceTrace_conv.csv --requests 500 --json"
     })
 final class BenchCommand implements Callable<Integer> {
@@ -160,6 +163,12 @@ final class BenchCommand implements Callable<Integer> {
   @Option(names = "--html", paramLabel = "FILE", description = "Write a page with charts.")
   private Path html;
 
+  @Option(
+      names = "--chrome-trace",
+      paramLabel = "FILE",
+      description = TimelineFile.DESCRIPTION + "; needs a single scheduler and a single round.")
+  private Path chromeTrace;
+
   @Option(names = "--no-progress", description = "Show no progress.")
   private boolean noProgress;
 
@@ -206,7 +215,9 @@ final class BenchCommand implements Callable<Integer> {
             requests(source.arrivals(), shape, memory.tokens(), random.split()),
             workload,
             iterationCost,
-            true);
+            true,
+            Optional.ofNullable(chromeTrace)
+                .map(file -> new TimelineFile(file, spec.commandLine().getErr())));
     List<ReportedRun> runs =
         comparison.run(
             schedulers.names(),
@@ -235,6 +246,9 @@ final class BenchCommand implements Callable<Integer> {
             runs);
     PrintWriter out = spec.commandLine().getOut();
     out.println(json ? Json.line(summary.json()) : summary.text());
+    if (chromeTrace != null && !json) {
+      out.println("time line: " + chromeTrace);
+    }
     if (html != null) {
       HtmlFile.write(html, summary.report());
       if (!json) {
@@ -244,7 +258,7 @@ final class BenchCommand implements Callable<Integer> {
     return 0;
   }
 
-  private void checkArguments() {
+  private void checkArguments() throws CliException {
     OptionCheck check = new OptionCheck(spec.commandLine());
     if (trace != null && (promptTokens != null || outputTokens != null)) {
       throw check.refused("--prompt-tokens and --output-tokens do not go together with --trace");
@@ -257,6 +271,16 @@ final class BenchCommand implements Callable<Integer> {
       check.positive("--rate", arrivals.rate);
     }
     schedulers.check(check);
+    if (chromeTrace != null && (schedulers.names().size() > 1 || rounds > 1)) {
+      throw check.refused(
+          "--chrome-trace needs one scheduler and one round, not "
+              + schedulers.names()
+              + " and "
+              + rounds);
+    }
+    if (chromeTrace != null) {
+      OutputFile.check(chromeTrace);
+    }
     engineArguments.check(check);
     if (cost != null) {
       if (cost.length != 2) {

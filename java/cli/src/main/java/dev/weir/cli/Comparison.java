@@ -18,6 +18,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 
@@ -29,13 +30,15 @@ import java.util.function.Function;
  * @param workload what the schedulers are told about the load
  * @param cost what they are told about the time of an iteration
  * @param exactLengths whether every request generates exactly as many tokens as it asks for
+ * @param timeline where to record the time line of the engine, which is then to serve only once
  */
 record Comparison(
     Function<String, EngineOptions.Builder> engine,
     List<TimedRequest> requests,
     Workload workload,
     IterationCost cost,
-    boolean exactLengths) {
+    boolean exactLengths,
+    Optional<TimelineFile> timeline) {
   /** How often the numbers behind a progress bar change, in nanoseconds. */
   private static final long NOTE_INTERVAL = 250_000_000;
 
@@ -67,9 +70,11 @@ record Comparison(
    * @param rounds how often, at least 1
    * @param expectedTokens output tokens of a run, for the progress
    * @return for each scheduler the run of median duration
+   * @throws CliException if the time line cannot be written
    */
   List<ReportedRun> run(
-      List<String> schedulers, int rounds, long expectedTokens, boolean showProgress) {
+      List<String> schedulers, int rounds, long expectedTokens, boolean showProgress)
+      throws CliException {
     Map<String, List<RunResult>> results = new LinkedHashMap<>();
     for (int round = 1; round <= rounds; round++) {
       for (String scheduler : schedulers) {
@@ -82,7 +87,11 @@ record Comparison(
                 : ProgressDisplay.none()) {
           results
               .computeIfAbsent(scheduler, name -> new ArrayList<>())
-              .add(LoadRun.serve(engine, options, requests, progress(display)));
+              .add(
+                  TimelineFile.record(
+                      engine,
+                      timeline,
+                      () -> LoadRun.serve(engine, options, requests, progress(display))));
         }
       }
     }

@@ -39,6 +39,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -180,7 +181,13 @@ final class DemoCommand implements Callable<Integer> {
       requests.add(request(arrivals.arrivals().get(i).seconds(), prompts.get(i), i));
     }
     Comparison comparison =
-        new Comparison(name -> options(name).kvBlocks(kvBlocks), requests, workload, cost, false);
+        new Comparison(
+            name -> options(name).kvBlocks(kvBlocks),
+            requests,
+            workload,
+            cost,
+            false,
+            Optional.empty());
     List<ReportedRun> runs = comparison.run(SCHEDULERS, rounds, tokens, !noProgress);
 
     int same = sameStories(runs);

@@ -4,6 +4,7 @@ import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.runtime.LoadProgress;
 import java.time.Duration;
+import java.util.function.Function;
 
 /** Starts an engine, and shows how a model is being loaded where somebody watches and waits. */
 final class EngineStart {
@@ -22,13 +23,23 @@ final class EngineStart {
    * @param showProgress whether the user wants to see progress at all
    */
   static Engine start(EngineOptions options, boolean showProgress) {
-    if (!showProgress || !ProgressDisplay.watched()) {
-      return Engine.start(options);
-    }
+    return watch(progress -> Engine.start(options, progress), showProgress);
+  }
+
+  /**
+   * Loads a model.
+   *
+   * @param load does it, and fills what it is given
+   * @param showProgress whether the user wants to see progress at all
+   */
+  static <T> T watch(Function<LoadProgress, T> load, boolean showProgress) {
     LoadProgress progress = new LoadProgress();
+    if (!showProgress || !ProgressDisplay.watched()) {
+      return load.apply(progress);
+    }
     Thread display = Thread.ofVirtual().start(() -> show(progress));
     try {
-      return Engine.start(options, progress);
+      return load.apply(progress);
     } finally {
       display.interrupt();
       try {

@@ -132,7 +132,7 @@ final class ExperimentCommand implements Callable<Integer> {
     List<ExperimentResult> results = new ArrayList<>();
     try {
       Files.createDirectories(out);
-      checkWritable(page);
+      OutputFile.check(page);
       for (Experiment experiment : experiments) {
         ExperimentResult result = run(experiment, data, repetitions, length, workers);
         results.add(result);
@@ -153,18 +153,6 @@ final class ExperimentCommand implements Callable<Integer> {
       throw new CliException("cannot write the results: " + e, e);
     }
     return 0;
-  }
-
-  /** Said at once, not after all simulations. */
-  private static void checkWritable(Path page) throws IOException, CliException {
-    if (Files.isDirectory(page)) {
-      throw new CliException("cannot write " + page + ": it is a folder");
-    }
-    Path folder = page.toAbsolutePath().getParent();
-    Files.createDirectories(folder);
-    if (!Files.isWritable(Files.exists(page) ? page : folder)) {
-      throw new CliException("cannot write " + page + ": no permission");
-    }
   }
 
   private static void list(PrintWriter writer) {

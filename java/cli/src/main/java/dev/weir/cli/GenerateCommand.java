@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -167,6 +168,12 @@ final class GenerateCommand implements Callable<Integer> {
   private boolean stats;
 
   @Option(
+      names = "--chrome-trace",
+      paramLabel = "FILE",
+      description = TimelineFile.DESCRIPTION + ".")
+  private Path chromeTrace;
+
+  @Option(
       names = "--scheduler",
       paramLabel = "NAME",
       defaultValue = "fcfs",
@@ -187,27 +194,38 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     List<String> texts = texts();
     int count = prompt.ids != null ? 1 : texts.size();
-    try (Engine engine = EngineStart.start(options(), true)) {
-      for (int i = 0; i < count; i++) {
-        GenerationRequest.Builder request =
-            prompt.ids != null
-                ? GenerationRequest.builder(prompt.ids)
-                : GenerationRequest.builder(texts.get(i));
-        String text = prompt.ids != null ? null : texts.get(i);
-        Generation generation = engine.submit(parameters(engine, request, text));
-        if (json) {
-          out.println(Json.line(Answer.of(text, generation.await(), logProbabilities != null)));
-        } else {
-          if (count > 1) {
-            out.printf(
-                "%s--- prompt %d of %d%n", i == 0 ? "" : System.lineSeparator(), i + 1, count);
+    Engine engine = EngineStart.start(options(), true);
+    return TimelineFile.record(
+        engine,
+        Optional.ofNullable(chromeTrace)
+            .map(file -> new TimelineFile(file, spec.commandLine().getErr())),
+        () -> {
+          try (engine) {
+            generate(engine, texts, count, out);
           }
-          print(out, generation, text == null || noEcho ? "" : text);
+          return 0;
+        });
+  }
+
+  private void generate(Engine engine, List<String> texts, int count, PrintWriter out)
+      throws CliException {
+    for (int i = 0; i < count; i++) {
+      GenerationRequest.Builder request =
+          prompt.ids != null
+              ? GenerationRequest.builder(prompt.ids)
+              : GenerationRequest.builder(texts.get(i));
+      String text = prompt.ids != null ? null : texts.get(i);
+      Generation generation = engine.submit(parameters(engine, request, text));
+      if (json) {
+        out.println(Json.line(Answer.of(text, generation.await(), logProbabilities != null)));
+      } else {
+        if (count > 1) {
+          out.printf("%s--- prompt %d of %d%n", i == 0 ? "" : System.lineSeparator(), i + 1, count);
         }
-        flush(out);
+        print(out, generation, text == null || noEcho ? "" : text);
       }
+      flush(out);
     }
-    return 0;
   }
 
   private void checkArguments() {

@@ -397,7 +397,8 @@ final class SimulateCommand implements Callable<Integer> {
     SimulationResult result;
     try (SimulationCsv csv = new SimulationCsv(requestsOut, iterationsOut);
         DecisionLog log = decisionLog == null ? null : new DecisionLog(decisionLog);
-        ChromeTrace trace = chromeTrace == null ? null : new ChromeTrace(chromeTrace);
+        ChromeTrace trace =
+            chromeTrace == null ? null : new ChromeTrace(chromeTrace, block.size());
         ClosableArrivals arrivals = workload.arrivals()) {
       if (requestsOut != null || iterationsOut != null) {
         listeners.add(csv);

@@ -30,6 +30,7 @@ import picocli.CommandLine.ScopeType;
       SimulateCommand.class,
       PlanCommand.class,
       ExperimentCommand.class,
+      ProfileCommand.class,
       InfoCommand.class,
       DemoCommand.class
     },
@@ -41,6 +42,7 @@ import picocli.CommandLine.ScopeType;
       "  weir simulate --requests 5000 --arrivals poisson:10 --scheduler fcfs,sarathi,weir",
       "  weir plan --device a100-80gb --rate 5",
       "  weir experiment stability --quick",
+      "  weir profile --model models/stories260K --out cpu.json",
       "  weir info --model models/stories260K",
       "",
       "'weir COMMAND --help' explains a command."

@@ -12,11 +12,12 @@ import org.junit.jupiter.api.Test;
 
 /**
  * The arrows between the modules go one way: scheduling &lt;- engine -&gt; runtime; scheduling
- * &lt;- simulation; cli -&gt; all.
+ * &lt;- simulation; both -&gt; timeline; cli -&gt; all.
  */
 class ArchitectureTest {
   private static final String SCHEDULING = "dev.weir.scheduling..";
   private static final String SIMULATION = "dev.weir.simulation..";
+  private static final String TIMELINE = "dev.weir.timeline..";
   private static final String RUNTIME = "dev.weir.runtime..";
   private static final String ENGINE = "dev.weir.engine..";
   private static final String CLI = "dev.weir.cli..";
@@ -36,6 +37,7 @@ class ArchitectureTest {
   void everyModuleIsLookedAt() {
     assertThat(weir.contain(dev.weir.scheduling.Scheduler.class)).isTrue();
     assertThat(weir.contain(dev.weir.simulation.Simulation.class)).isTrue();
+    assertThat(weir.contain(dev.weir.timeline.ServingTimeline.class)).isTrue();
     assertThat(weir.contain(dev.weir.runtime.KvCache.class)).isTrue();
     assertThat(weir.contain(dev.weir.engine.Engine.class)).isTrue();
     assertThat(weir.contain(Weir.class)).isTrue();
@@ -84,13 +86,24 @@ class ArchitectureTest {
   }
 
   @Test
+  void timelineKnowsNobody() {
+    noClasses()
+        .that()
+        .resideInAPackage(TIMELINE)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(SCHEDULING, SIMULATION, RUNTIME, ENGINE, CLI)
+        .check(weir);
+  }
+
+  @Test
   void runtimeKnowsNeitherEngineNorPolicies() {
     noClasses()
         .that()
         .resideInAPackage(RUNTIME)
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage(SCHEDULING, SIMULATION, ENGINE, CLI)
+        .resideInAnyPackage(SCHEDULING, SIMULATION, TIMELINE, ENGINE, CLI)
         .check(weir);
   }
 

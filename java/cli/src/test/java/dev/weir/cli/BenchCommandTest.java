@@ -7,7 +7,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -208,5 +210,39 @@ class BenchCommandTest {
         bench("--requests", "2", "--scheduler-option", "weir.nonsense=1", "--cost", "0.001,0");
     assertThat(run.status()).isEqualTo(2);
     assertThat(run.err()).contains("weir").contains("nonsense");
+  }
+
+  @Test
+  void theTimeLineHasEveryRequestAndEveryEviction() throws Exception {
+    Path trace = folder.resolve("deep/trace.json");
+    CommandRun run =
+        bench(
+            "--requests",
+            "24",
+            "--prompt-tokens",
+            "uniform:4-20",
+            "--output-tokens",
+            "fixed:60",
+            "--kv-blocks",
+            "40",
+            "--scheduler",
+            "fcfs",
+            "--json",
+            "--chrome-trace",
+            trace.toString());
+    assertThat(run.err()).isEmpty();
+    assertThat(run.status()).isZero();
+    JsonNode metrics = JSON.readTree(run.out()).at("/runs/0/metrics");
+    Map<String, Integer> counts = new HashMap<>();
+    for (JsonNode event : JSON.readTree(trace.toFile())) {
+      counts.merge(event.get("name").asText() + " " + event.get("ph").asText(), 1, Integer::sum);
+    }
+    // The calibration before is not on it.
+    assertThat(counts)
+        .containsEntry("waiting B", 24)
+        .containsEntry("length i", 24)
+        .containsEntry("evicted i", metrics.get("evictions").asInt())
+        .containsEntry("iteration X", metrics.get("iterations").asInt());
+    assertThat(metrics.get("evictions").asInt()).isPositive();
   }
 }

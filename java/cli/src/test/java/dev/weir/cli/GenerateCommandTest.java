@@ -59,6 +59,31 @@ class GenerateCommandTest {
   }
 
   @Test
+  void theTimeLineHasThePromptAndEveryToken() throws Exception {
+    Path trace = folder.resolve("trace.json");
+    CommandRun run =
+        generate("--max-tokens", "5", "--ignore-eos", "--chrome-trace", trace.toString(), "Once");
+    assertThat(run.status()).isZero();
+    JsonNode events = JSON.readTree(trace.toFile());
+    int decoded = 0;
+    int prefilled = 0;
+    for (JsonNode event : events) {
+      if (event.get("name").asText().equals("iteration")) {
+        decoded += event.at("/args/decoding").asInt();
+        prefilled += event.at("/args/prefill tokens").asInt();
+      }
+    }
+    // The first token comes out of the prefill.
+    assertThat(decoded).isEqualTo(4);
+    assertThat(prefilled).isPositive();
+    assertThat(events.findValuesAsText("outcome")).containsExactly("length");
+
+    run = generate("--chrome-trace", folder.toString(), "Once");
+    assertThat(run.status()).isEqualTo(1);
+    assertThat(run.err()).contains("cannot write").contains("irectory");
+  }
+
+  @Test
   void jsonHasIdsTextLogProbabilitiesAndTimings() throws Exception {
     JsonNode golden = golden("Once upon a time");
     CommandRun run =

@@ -7,12 +7,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -344,24 +344,29 @@ class SimulateCommandTest {
     JsonNode metrics = JSON.readTree(run.out()).at("/runs/0/metrics");
     JsonNode events = JSON.readTree(trace.toFile());
     assertThat(events.isArray()).isTrue();
-    Map<String, Integer> slices = new HashMap<>();
-    Set<Integer> tracks = new HashSet<>();
+    Map<String, Integer> counts = new HashMap<>();
+    Map<Integer, Deque<String>> open = new HashMap<>();
     for (JsonNode event : events) {
-      slices.merge(event.get("name").asText() + " " + event.get("ph").asText(), 1, Integer::sum);
-      if (event.get("pid").asInt() == 2 && event.has("tid")) {
-        tracks.add(event.get("tid").asInt());
-        assertThat(event.get("dur").asDouble()).isNotNegative();
+      String name = event.get("name").asText();
+      String phase = event.get("ph").asText();
+      counts.merge(name + " " + phase, 1, Integer::sum);
+      if (phase.equals("B")) {
+        open.computeIfAbsent(event.get("tid").asInt(), _ -> new ArrayDeque<>()).push(name);
+      } else if (phase.equals("E")) {
+        assertThat(open.get(event.get("tid").asInt()).pop()).isEqualTo(name);
       }
     }
-    int iterations = metrics.get("iterations").asInt();
-    assertThat(slices)
-        .containsEntry("iteration X", iterations)
-        .containsEntry("KV blocks C", iterations)
-        .containsEntry("waiting X", 150)
-        .containsEntry("prefill X", 150)
-        .containsEntry("decode X", 150)
+    assertThat(open).hasSize(150).allSatisfy((_, slices) -> assertThat(slices).isEmpty());
+    int evictions = metrics.get("evictions").asInt();
+    assertThat(evictions).isPositive();
+    assertThat(counts)
+        .containsEntry("iteration X", metrics.get("iterations").asInt())
+        .containsEntry("waiting B", 150)
+        .containsEntry("prefill B", 150)
+        .containsEntry("completed i", 150)
+        .containsEntry("evicted B", evictions)
+        .containsEntry("recompute B", evictions)
+        .containsEntry("evicted i", evictions)
         .containsEntry("process_name M", 2);
-    assertThat(slices.get("evicted X")).isBetween(1, metrics.get("evictions").asInt());
-    assertThat(tracks).hasSize(150);
   }
 }

@@ -15,7 +15,8 @@ class UsageTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"generate", "bench", "simulate", "plan", "experiment", "info", "demo"})
+  @ValueSource(
+      strings = {"generate", "bench", "simulate", "plan", "experiment", "profile", "info", "demo"})
   void everyCommandExplainsItself(String command) {
     CommandRun run = CommandRun.of(command, "--help");
     assertThat(run.status()).isZero();
@@ -74,6 +75,10 @@ class UsageTest {
         wrong("names one twice", "bench", "--model", model, "--scheduler", "fcfs,fcfs"),
         wrong("--rate is 0.0", "bench", "--model", model, "--rate", "0"),
         wrong("--rounds is 0", "bench", "--model", model, "--rounds", "0"),
+        wrong("--rounds is 0", "profile", "--model", model, "--rounds", "0"),
+        wrong("(-m=DIR | --from=FILE)", "profile"),
+        wrong("mutually exclusive", "profile", "--model", model, "--from", "x.json"),
+        wrong("--max-context is 1", "profile", "--model", model, "--max-context", "1"),
         wrong("--rounds is 0", "demo", "--model", model, "--rounds", "0"),
         wrong("--requests is 0", "bench", "--model", model, "--requests", "0"),
         wrong(
@@ -189,6 +194,17 @@ class UsageTest {
             "--iterations-out",
             "i.csv"),
         wrong("--chrome-trace needs one scheduler", "simulate", "--chrome-trace", "t.json"),
+        wrong(
+            "--chrome-trace needs one scheduler and one round",
+            "bench",
+            "--model",
+            model,
+            "--scheduler",
+            "fcfs",
+            "--rounds",
+            "2",
+            "--chrome-trace",
+            "t.json"),
         wrong("--arrivals: 'soon' is no arrival process", "simulate", "--arrivals", "soon"),
         wrong(
             "--iteration-time: 'fast' is no time of an iteration",

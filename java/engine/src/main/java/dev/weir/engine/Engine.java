@@ -32,7 +32,6 @@ import java.util.ArrayDeque;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
@@ -76,7 +75,7 @@ public final class Engine implements AutoCloseable {
   private final long startNanos;
   private final Mailbox mailbox;
   private final Counters counters = new Counters();
-  private final CopyOnWriteArrayList<EngineListener> listeners = new CopyOnWriteArrayList<>();
+  private final Listeners listeners = new Listeners();
   private final AtomicLong nextId = new AtomicLong();
   private final EngineLoop loop;
   private final Thread thread;
@@ -242,6 +241,10 @@ public final class Engine implements AutoCloseable {
       return generation;
     } catch (RejectedRequestException e) {
       counters.rejected(e.reason());
+      if (!listeners.isEmpty()) {
+        double time = (System.nanoTime() - startNanos) * 1e-9;
+        listeners.tell(listener -> listener.refused(time, e.reason()));
+      }
       throw e;
     }
   }
@@ -497,7 +500,7 @@ public final class Engine implements AutoCloseable {
     return gpu.flatMap(GpuSampler::problem);
   }
 
-  /** Has {@code listener} called after every iteration from now on. */
+  /** Has {@code listener} told of every iteration and request from now on. */
   public void addListener(EngineListener listener) {
     listeners.add(Objects.requireNonNull(listener, "listener"));
   }

@@ -21,8 +21,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.PriorityQueue;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.Consumer;
 
@@ -49,7 +49,7 @@ final class EngineLoop implements Runnable {
   private final Watchdog watchdog;
   private final CountDownLatch ended = new CountDownLatch(1);
   private final Runnable releaseResources;
-  private final CopyOnWriteArrayList<EngineListener> listeners;
+  private final Listeners listeners;
   private final long originNanos;
   private final int[] endTokens;
 
@@ -63,11 +63,13 @@ final class EngineLoop implements Runnable {
               Long.signum(
                   (a.submittedNanos + a.deadlineNanos) - (b.submittedNanos + b.deadlineNanos)));
   private final ActiveRequest[] batch;
-  private final boolean[] sampled;
   private final ReaderWaker waker = new ReaderWaker();
   private final Generation[] delivered;
   private final IterationEvent event;
-  private final Consumer<EngineListener> notifier = this::notify; // an iterator would be allocated
+  private final Consumer<EngineListener> iterationNotice;
+
+  /** Of requests that listeners have not been told about. */
+  private final ArrayList<RequestEnd> ends = new ArrayList<>();
 
   /** A request whose generation is about to end, and which is not in {@link #active} any more. */
   private ActiveRequest ending;
@@ -92,7 +94,7 @@ final class EngineLoop implements Runnable {
       Consumer<Step> stepRunner,
       Duration stepTimeout,
       Runnable releaseResources,
-      CopyOnWriteArrayList<EngineListener> listeners,
+      Listeners listeners,
       ModelInfo model,
       long originNanos) {
     this.mailbox = mailbox;
@@ -108,9 +110,9 @@ final class EngineLoop implements Runnable {
     this.originNanos = originNanos;
     endTokens = endTokens(model);
     batch = new ActiveRequest[plan.limits().maxSequences()];
-    sampled = new boolean[plan.limits().maxSequences()];
     delivered = new Generation[plan.limits().maxSequences()];
     event = new IterationEvent(scheduler, plan);
+    iterationNotice = listener -> listener.iteration(event);
     event.blocks = plan.memory().blocks();
     lastStatistics = cache.statistics();
   }
@@ -205,11 +207,15 @@ final class EngineLoop implements Runnable {
         cancelAll(now);
       }
       publishCounts();
+      reportEnds();
       if (nanosUntilCancel != Long.MAX_VALUE && active.isEmpty() && mailbox.closeIfEmpty()) {
         return;
       }
       plan.begin(now, cache.freeBlocks(), cache.freeSwapBlocks());
+      long planStart = System.nanoTime();
       scheduler.plan(plan);
+      event.planTime = seconds(planStart);
+      event.planSeconds = (System.nanoTime() - planStart) * 1e-9;
       if (plan.size() == 0 && plan.evictionCount() == 0 && plan.resumedCount() == 0) {
         mailbox.await(Math.min(nanosUntilCancel, nanosToSleep(nanos)));
       } else {
@@ -246,6 +252,9 @@ final class EngineLoop implements Runnable {
       if (request.deadlineNanos != ActiveRequest.NO_DEADLINE) {
         deadlines.add(request);
       }
+      if (!listeners.isEmpty()) {
+        report(arrival(request.request));
+      }
       scheduler.arrived(request.request, now);
     }
   }
@@ -278,6 +287,7 @@ final class EngineLoop implements Runnable {
   private void finish(ActiveRequest request, FinishReason reason, double now) {
     leave(request, now);
     counters.finished(reason);
+    noteEnd(request, Optional.of(reason));
     request.generation.end(result(request, reason));
     ending = null;
   }
@@ -285,6 +295,7 @@ final class EngineLoop implements Runnable {
   private void fail(ActiveRequest request, WeirException cause, double now) {
     leave(request, now);
     counters.failed.increment();
+    noteEnd(request, Optional.empty());
     request.generation.fail(
         new GenerationFailedException("the iteration failed: " + cause.getMessage(), cause));
     ending = null;
@@ -355,6 +366,7 @@ final class EngineLoop implements Runnable {
     counters.iterations.increment();
     event.time = now;
     event.failed = false;
+    event.stepTime = now;
     event.stepSeconds = 0;
     evict(now);
     resume(now);
@@ -368,7 +380,7 @@ final class EngineLoop implements Runnable {
         if (request != null) { // null if its swap-in has just failed
           tokens += request.request.scheduledTokens();
           add(request, nanos, entries);
-          generated += sampled[entries++] ? 1 : 0;
+          generated += event.sampled[entries++] ? 1 : 0;
         }
       }
       if (entries > 0) {
@@ -388,7 +400,7 @@ final class EngineLoop implements Runnable {
     counters.generatedTokens.add(generated);
     long sampledNanos = System.nanoTime();
     for (int entry = 0; entry < entries; entry++) {
-      if (sampled[entry]) {
+      if (event.sampled[entry]) {
         deliver(batch[entry], entry, sampledNanos, now);
       }
       batch[entry] = null;
@@ -475,15 +487,21 @@ final class EngineLoop implements Runnable {
     } else {
       step.add(active.sequence, active.tokens, request.cachedTokens(), count);
     }
-    sampled[entry] = count == request.pendingTokens();
-    if (sampled[entry]) {
+    event.requests[entry] = request.id();
+    event.tokens[entry] = count;
+    event.cached[entry] = request.cachedTokens();
+    event.decoding[entry] = request.isDecoding();
+    event.sampled[entry] = count == request.pendingTokens();
+    if (event.sampled[entry]) {
       step.sample(entry, active.sampling);
     }
     batch[entry] = active;
   }
 
   private void runStep() {
-    counters.stepStartNanoTime = System.nanoTime();
+    long start = System.nanoTime();
+    event.stepTime = seconds(start);
+    counters.stepStartNanoTime = start;
     counters.stepRunning = true;
     watchdog.enter();
     try {
@@ -596,17 +614,36 @@ final class EngineLoop implements Runnable {
     event.waiting = active.size() - resident - swapped;
     event.freeBlocks = cache.freeBlocks();
     event.seconds = (System.nanoTime() - startNanos) * 1e-9;
-    listeners.forEach(notifier);
+    listeners.tell(iterationNotice);
+    reportEnds();
   }
 
-  private void notify(EngineListener listener) {
-    try {
-      listener.iteration(event);
-    } catch (VirtualMachineError e) { // such as no memory: not the listener's alone
-      throw e;
-    } catch (Throwable t) { // code of others, which must not end the engine
-      listeners.remove(listener);
-      LOGGER.log(System.Logger.Level.WARNING, "an engine listener failed and was removed", t);
+  private static RequestArrival arrival(Request request) {
+    return new RequestArrival(
+        request.id(), request.arrivalTime(), request.promptTokens(), request.maxOutputTokens());
+  }
+
+  private void report(RequestArrival arrival) {
+    listeners.tell(listener -> listener.arrived(arrival));
+  }
+
+  private void noteEnd(ActiveRequest request, Optional<FinishReason> reason) {
+    if (!listeners.isEmpty()) {
+      ends.add(
+          new RequestEnd(
+              request.request.id(),
+              seconds(System.nanoTime()),
+              request.request.generatedTokens(),
+              reason));
+    }
+  }
+
+  private void reportEnds() {
+    if (!ends.isEmpty()) {
+      for (RequestEnd end : ends) {
+        listeners.tell(listener -> listener.ended(end));
+      }
+      ends.clear();
     }
   }
 
@@ -629,11 +666,13 @@ final class EngineLoop implements Runnable {
     resident = 0;
     swapped = 0;
     publishCounts();
+    reportEnds();
   }
 
   private void fail(ActiveRequest request, GenerationFailedException exception) {
     counters.failed.increment();
     try {
+      noteEnd(request, Optional.empty());
       request.generation.fail(exception);
     } catch (Throwable _) { // no thread or no memory for this one; the others must still end
     }

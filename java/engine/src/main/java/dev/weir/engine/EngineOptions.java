@@ -129,12 +129,14 @@ public final class EngineOptions {
     return kvPrecision;
   }
 
-  DeviceOptions deviceOptions() {
+  /** The device to open, and how it computes. */
+  public DeviceOptions deviceOptions() {
     return new DeviceOptions(
         device, deviceOrdinal, threads, precision, pinThreads, deterministic, graphs);
   }
 
-  ModelOptions modelOptions() {
+  /** How to load the model. */
+  public ModelOptions modelOptions() {
     return new ModelOptions(randomWeights, weightSeed, layerLimit);
   }
 

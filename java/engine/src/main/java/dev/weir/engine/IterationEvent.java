@@ -2,7 +2,9 @@ package dev.weir.engine;
 
 import dev.weir.scheduling.HoldReason;
 import dev.weir.scheduling.IterationPlan;
+import dev.weir.scheduling.RequestState;
 import dev.weir.scheduling.Scheduler;
+import java.util.Objects;
 import java.util.function.ObjDoubleConsumer;
 
 /**
@@ -16,9 +18,19 @@ public final class IterationEvent {
   private final Scheduler scheduler;
   private final IterationPlan plan;
 
+  // Of each sequence of the batch.
+  final long[] requests;
+  final int[] tokens;
+  final int[] cached;
+  final boolean[] decoding;
+  final boolean[] sampled;
+
   long iteration;
   double time;
   double seconds;
+  double planTime;
+  double planSeconds;
+  double stepTime;
   double stepSeconds;
   int running;
   int waiting;
@@ -38,6 +50,12 @@ public final class IterationEvent {
   IterationEvent(Scheduler scheduler, IterationPlan plan) {
     this.scheduler = scheduler;
     this.plan = plan;
+    int most = plan.limits().maxSequences();
+    requests = new long[most];
+    tokens = new int[most];
+    cached = new int[most];
+    decoding = new boolean[most];
+    sampled = new boolean[most];
   }
 
   /** Number of the iteration, from 1. */
@@ -53,6 +71,21 @@ public final class IterationEvent {
   /** How long it took altogether, in seconds. */
   public double seconds() {
     return seconds;
+  }
+
+  /** When the scheduler began to decide, in seconds since the engine was started. */
+  public double planTime() {
+    return planTime;
+  }
+
+  /** How long the scheduler took to decide, in seconds; part of {@link #seconds}. */
+  public double planSeconds() {
+    return planSeconds;
+  }
+
+  /** When the model began, in seconds since the engine was started; {@link #time} if it did not. */
+  public double stepTime() {
+    return stepTime;
   }
 
   /** How long the model took, in seconds. */
@@ -100,6 +133,31 @@ public final class IterationEvent {
     return sequences;
   }
 
+  /** {@link Generation#id()} of the {@code index}-th sequence of the batch. */
+  public long sequenceRequest(int index) {
+    return requests[Objects.checkIndex(index, sequences)];
+  }
+
+  /** Tokens that were computed for it. */
+  public int sequenceTokens(int index) {
+    return tokens[Objects.checkIndex(index, sequences)];
+  }
+
+  /** Tokens that it had in the KV cache before. */
+  public int sequenceCachedTokens(int index) {
+    return cached[Objects.checkIndex(index, sequences)];
+  }
+
+  /** Whether it decoded; otherwise it computed a part of its prompt, or that again. */
+  public boolean sequenceDecoded(int index) {
+    return decoding[Objects.checkIndex(index, sequences)];
+  }
+
+  /** Whether it got a token. */
+  public boolean sequenceSampled(int index) {
+    return sampled[Objects.checkIndex(index, sequences)];
+  }
+
   /** Tokens that passed through the model. */
   public int computedTokens() {
     return computedTokens;
@@ -115,7 +173,27 @@ public final class IterationEvent {
     return evictions;
   }
 
-  /** Of those, the ones whose blocks went to the swap space. */
+  /** {@link Generation#id()} of the {@code index}-th of these requests. */
+  public long evictedRequest(int index) {
+    return plan.evicted(index).id();
+  }
+
+  /** Whether its blocks are in the swap space; otherwise it is to be computed again. */
+  public boolean evictedToSwap(int index) {
+    return plan.evicted(index).state() == RequestState.SWAPPED;
+  }
+
+  /** Requests that came back from the swap space for this iteration. */
+  public int resumptions() {
+    return plan.resumedCount();
+  }
+
+  /** {@link Generation#id()} of the {@code index}-th of these requests. */
+  public long resumedRequest(int index) {
+    return plan.resumed(index).id();
+  }
+
+  /** Of the evicted requests, the ones whose blocks went to the swap space. */
   public int swapEvictions() {
     return swapEvictions;
   }

@@ -23,7 +23,6 @@ import dev.weir.scheduling.Schedulers;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 
@@ -79,7 +78,7 @@ final class LoopFixture implements AutoCloseable {
         stepRunner,
         stepTimeout,
         released::incrementAndGet,
-        new CopyOnWriteArrayList<>(),
+        new Listeners(),
         model.info(),
         System.nanoTime());
   }

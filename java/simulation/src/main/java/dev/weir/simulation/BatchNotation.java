@@ -1,7 +1,10 @@
 package dev.weir.simulation;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * Batches as text: groups with a space between them, {@code D3x512} for three decoding requests
@@ -15,13 +18,13 @@ public final class BatchNotation {
   private BatchNotation() {}
 
   /**
-   * Fills a batch from its text.
+   * The groups of a batch.
    *
    * @throws IllegalArgumentException if the text is none, or a group has no request or a prefill no
    *     token
    */
-  public static void read(String text, BatchShape batch) {
-    batch.clear();
+  public static List<BatchGroup> parse(String text) {
+    List<BatchGroup> groups = new ArrayList<>();
     for (String group : text.strip().split(" +")) {
       Matcher matcher = GROUP.matcher(group);
       if (!matcher.matches()) {
@@ -34,13 +37,33 @@ public final class BatchNotation {
       if (count == 0 || tokens == 0) {
         throw new IllegalArgumentException("'" + group + "' has no request or no token");
       }
-      for (int i = 0; i < count; i++) {
-        if (decode) {
-          batch.addDecode(tokens);
-        } else {
-          batch.addPrefill(tokens, Integer.parseInt(matcher.group(5)));
-        }
-      }
+      groups.add(
+          decode
+              ? BatchGroup.decoding(count, tokens)
+              : BatchGroup.prefilling(count, tokens, Integer.parseInt(matcher.group(5))));
     }
+    return groups;
+  }
+
+  /**
+   * Fills a batch from its text.
+   *
+   * @throws IllegalArgumentException as {@link #parse}
+   */
+  public static void read(String text, BatchShape batch) {
+    batch.clear();
+    parse(text).forEach(group -> group.addTo(batch));
+  }
+
+  /** The text of a batch. */
+  public static String write(List<BatchGroup> groups) {
+    return groups.stream().map(BatchGroup::toString).collect(Collectors.joining(" "));
+  }
+
+  /** The sums over a batch. */
+  public static BatchShape shape(List<BatchGroup> groups) {
+    BatchShape batch = new BatchShape();
+    groups.forEach(group -> group.addTo(batch));
+    return batch;
   }
 }

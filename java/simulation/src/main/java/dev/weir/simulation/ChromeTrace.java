@@ -1,39 +1,35 @@
 package dev.weir.simulation;
 
-import com.fasterxml.jackson.core.JsonEncoding;
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
+import dev.weir.scheduling.RequestState;
+import dev.weir.timeline.RequestPhase;
+import dev.weir.timeline.ServingTimeline;
+import dev.weir.timeline.TimelineIteration;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import java.util.HashMap;
-import java.util.Map;
 
 /**
- * Writes a simulation in the Trace Event Format, as a JSON array that Perfetto (ui.perfetto.dev)
- * and chrome://tracing open: a slice for each iteration and a counter of the KV blocks in use, and
- * a track for each request with slices for waiting, prefill, decoding and evictions. Virtual
- * seconds become microseconds of the trace.
+ * Writes a simulation as a {@link ServingTimeline}, which Perfetto (ui.perfetto.dev) and
+ * chrome://tracing open. Virtual seconds become seconds of the trace.
  */
 public final class ChromeTrace implements SimulationListener, Closeable {
-  private static final int ITERATIONS = 1;
-  private static final int REQUESTS = 2;
-  private static final double MICROSECONDS = 1e6;
+  private static final double NANOSECONDS = 1e9;
 
-  private final JsonGenerator json;
+  private final ServingTimeline timeline;
 
-  /** When each request that has no token since was evicted. */
-  private final Map<Long, Double> evictedAt = new HashMap<>();
+  /** When the plan was made that listeners are being told about, and its iteration began. */
+  private long planned;
 
-  private double now;
+  private long now;
 
-  /** Creates or replaces the file. */
-  public ChromeTrace(Path file) throws IOException {
-    json = new JsonFactory().createGenerator(file.toFile(), JsonEncoding.UTF8);
-    json.writeStartArray();
-    name(ITERATIONS, "iterations");
-    name(REQUESTS, "requests");
+  /**
+   * Creates or replaces the file.
+   *
+   * @param blockSize tokens of a KV block
+   */
+  public ChromeTrace(Path file, int blockSize) throws IOException {
+    timeline = new ServingTimeline(file, blockSize);
   }
 
   private interface Part {
@@ -48,86 +44,94 @@ public final class ChromeTrace implements SimulationListener, Closeable {
     }
   }
 
-  private void name(int process, String text) throws IOException {
-    json.writeStartObject();
-    json.writeStringField("name", "process_name");
-    json.writeStringField("ph", "M");
-    json.writeNumberField("pid", process);
-    json.writeObjectFieldStart("args");
-    json.writeStringField("name", text);
-    json.writeEndObject();
-    json.writeEndObject();
+  private static long nanos(double seconds) {
+    return Math.round(seconds * NANOSECONDS);
   }
 
-  private void begin(String name, String phase, int process, long track, double seconds)
-      throws IOException {
-    json.writeStartObject();
-    json.writeStringField("name", name);
-    json.writeStringField("ph", phase);
-    json.writeNumberField("pid", process);
-    json.writeNumberField("tid", track);
-    json.writeNumberField("ts", seconds * MICROSECONDS);
+  private void phase(SimulatedRequest request, RequestPhase phase, long time) {
+    write(() -> timeline.phase(request.index(), phase, time));
   }
 
-  private void slice(String name, SimulatedRequest request, double from, double until) {
+  @Override
+  public void arrived(SimulatedRequest request) {
+    Arrival arrival = request.arrival();
     write(
-        () -> {
-          begin(name, "X", REQUESTS, request.index(), from);
-          json.writeNumberField("dur", (until - from) * MICROSECONDS);
-          json.writeEndObject();
-        });
+        () ->
+            timeline.arrived(
+                request.index(),
+                nanos(arrival.seconds()),
+                arrival.promptTokens(),
+                (long) arrival.promptTokens() + request.request.maxOutputTokens()));
+  }
+
+  @Override
+  public void refused(long index, Arrival arrival, String reason) {
+    write(() -> timeline.refused(nanos(arrival.seconds()), reason));
   }
 
   @Override
   public void planned(double time) {
-    now = time;
+    planned = nanos(time);
   }
 
   @Override
   public void evicted(SimulatedRequest request) {
-    evictedAt.putIfAbsent(request.index(), now);
+    boolean swapped = request.request.state() == RequestState.SWAPPED;
+    phase(request, swapped ? RequestPhase.SWAPPED : RequestPhase.EVICTED, planned);
+  }
+
+  @Override
+  public void resumed(SimulatedRequest request) {
+    phase(
+        request,
+        request.generatedTokens() > 0 ? RequestPhase.DECODE : RequestPhase.PREFILL,
+        planned);
+  }
+
+  @Override
+  public void prefilling(SimulatedRequest request, int tokens) {
+    phase(request, RequestPhase.PREFILL, planned);
   }
 
   @Override
   public void iterated(SimulatedIteration iteration) {
-    now = iteration.end();
+    now = nanos(iteration.end());
+    BatchShape batch = iteration.batch();
+    long start = nanos(iteration.start());
     write(
-        () -> {
-          BatchShape batch = iteration.batch();
-          begin("iteration", "X", ITERATIONS, 0, iteration.start());
-          json.writeNumberField("dur", (iteration.end() - iteration.start()) * MICROSECONDS);
-          json.writeObjectFieldStart("args");
-          json.writeNumberField("requests", batch.requests());
-          json.writeNumberField("prefill tokens", batch.prefillTokens());
-          json.writeNumberField("decode tokens", batch.decodes());
-          json.writeNumberField("evictions", iteration.evictions());
-          json.writeEndObject();
-          json.writeEndObject();
-          begin("KV blocks", "C", ITERATIONS, 0, iteration.start());
-          json.writeObjectFieldStart("args");
-          json.writeNumberField("used", iteration.usedBlocks());
-          json.writeEndObject();
-          json.writeEndObject();
-        });
+        () ->
+            timeline.iteration(
+                new TimelineIteration(
+                    iteration.index() + 1,
+                    start,
+                    now - start,
+                    start,
+                    0,
+                    start,
+                    0,
+                    batch.decodes(),
+                    batch.prefills(),
+                    batch.prefillTokens(),
+                    iteration.evictions(),
+                    iteration.usedBlocks(),
+                    iteration.usedBlocks(),
+                    timeline.running(),
+                    timeline.waiting(),
+                    timeline.swapped())));
   }
 
   @Override
   public void generated(SimulatedRequest request, double gap) {
-    Double from = evictedAt.isEmpty() ? null : evictedAt.remove(request.index());
-    if (from != null) {
-      slice("evicted", request, from, now);
-    }
+    phase(request, RequestPhase.DECODE, now);
   }
 
   @Override
   public void completed(SimulatedRequest request) {
-    slice("waiting", request, request.arrival().seconds(), request.scheduledAt());
-    slice("prefill", request, request.scheduledAt(), request.firstTokenAt());
-    slice("decode", request, request.firstTokenAt(), request.completedAt());
+    write(() -> timeline.ended(request.index(), now, "completed", request.generatedTokens()));
   }
 
   @Override
   public void close() throws IOException {
-    json.close();
+    timeline.close();
   }
 }

@@ -17,6 +17,8 @@ public final class IterationTimes {
   private static final String LINEAR = "linear:";
   private static final String MEASURED = "measured:";
 
+  private static final double SMALLEST_FIXED_SHARE = 0.1;
+
   private IterationTimes() {}
 
   /**
@@ -53,7 +55,9 @@ public final class IterationTimes {
 
   /**
    * The line through a batch of one decoding request and a full one, for schedulers that plan with
-   * the paper's model.
+   * the paper's model. If it starts below a tenth of the time of the one request, because a full
+   * batch costs more than in proportion, it starts there and goes through the full batch: a model
+   * without a fixed part would plan endlessly many iterations.
    *
    * @param requests requests of a full batch, at least 2
    * @param context tokens in the cache of each, at least 1
@@ -68,8 +72,27 @@ public final class IterationTimes {
     for (int i = 1; i < requests; i++) {
       batch.addDecode(context);
     }
-    double slope = Math.max(0, (time.seconds(batch) - one) / ((requests - 1.0) * context));
-    return new IterationCost(Math.max(one - slope * context, Double.MIN_NORMAL), slope);
+    return line(context, one, (double) requests * context, time.seconds(batch));
+  }
+
+  /**
+   * The line through a small batch and a large one, as {@link #linearise(IterationTime, int, int)}
+   * describes it.
+   *
+   * @param fewTokens tokens of the small batch in the cache, greater than 0
+   * @param few seconds that it takes
+   * @param manyTokens tokens of the large batch; if not more than {@code fewTokens}, the line is
+   *     level
+   * @param many seconds that it takes
+   */
+  public static IterationCost line(double fewTokens, double few, double manyTokens, double many) {
+    double slope =
+        manyTokens > fewTokens ? Math.max(0, (many - few) / (manyTokens - fewTokens)) : 0;
+    double fixed = few - slope * fewTokens;
+    double leastFixed = SMALLEST_FIXED_SHARE * few;
+    return fixed >= leastFixed
+        ? new IterationCost(fixed, slope)
+        : new IterationCost(leastFixed, (many - leastFixed) / manyTokens);
   }
 
   /**

@@ -2,7 +2,9 @@ package dev.weir.simulation;
 
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,17 +29,25 @@ import java.util.Arrays;
  * points ({@code tokens}, {@code seconds}) at the number {@code n} of tokens computed, constant
  * before the first point and going on with the last slope after the last; {@code c} is the sum of
  * the contexts of decoding requests; {@code q} is the number of pairs of a prefilled token and a
- * token that it attends to. All fields must be there, and no others. Immutable.
+ * token that it attends to. All these fields must be there, and no others but {@code profile},
+ * which says how it was measured and does not matter here; see {@link
+ * dev.weir.simulation.measured.MeasurementFile}. Immutable.
  */
 public final class MeasuredIterationTime implements IterationTime {
-  private static final String FORMAT = "weir-iteration-time-1";
+  /** What the field {@code format} says. */
+  public static final String FORMAT = "weir-iteration-time-1";
+
+  /** The field that readers of coefficients leave alone. */
+  public static final String PROFILE = "profile";
+
   private static final JsonMapper JSON =
       JsonMapper.builder()
           .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
           .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
           .build();
 
-  private final String name;
+  private final String device;
+  private final String model;
   private final int[] tokens;
   private final double[] seconds;
   private final double secondsPerContextToken;
@@ -53,7 +63,8 @@ public final class MeasuredIterationTime implements IterationTime {
       double secondsPerPrefillPair) {}
 
   private MeasuredIterationTime(Content content) {
-    name = content.model() + " on " + content.device();
+    device = content.device();
+    model = content.model();
     tokens = content.tokens();
     seconds = content.seconds();
     secondsPerContextToken = content.secondsPerDecodeContextToken();
@@ -81,6 +92,65 @@ public final class MeasuredIterationTime implements IterationTime {
         "seconds ends with a fall, which would go on below 0");
     checkCoefficient("secondsPerDecodeContextToken", secondsPerContextToken);
     checkCoefficient("secondsPerPrefillPair", secondsPerPair);
+  }
+
+  /**
+   * From coefficients.
+   *
+   * @param device any text
+   * @param model any text
+   * @param tokens ascending from at least 1
+   * @param seconds as many, greater than 0; the last not less than the one before
+   * @param secondsPerDecodeContextToken at least 0
+   * @param secondsPerPrefillPair at least 0
+   * @throws IllegalArgumentException if one is out of range; the message names it
+   */
+  public static MeasuredIterationTime of(
+      String device,
+      String model,
+      int[] tokens,
+      double[] seconds,
+      double secondsPerDecodeContextToken,
+      double secondsPerPrefillPair) {
+    return new MeasuredIterationTime(
+        new Content(
+            FORMAT,
+            device,
+            model,
+            tokens.clone(),
+            seconds.clone(),
+            secondsPerDecodeContextToken,
+            secondsPerPrefillPair));
+  }
+
+  /** What was measured. */
+  public String device() {
+    return device;
+  }
+
+  /** What ran on it. */
+  public String model() {
+    return model;
+  }
+
+  /** The numbers of tokens at which {@code f} is known. */
+  public int[] tokens() {
+    return tokens.clone();
+  }
+
+  /** {@code f} at {@link #tokens}. */
+  public double[] secondsAtTokens() {
+    return seconds.clone();
+  }
+
+  /** {@code a}, seconds for each token in the context of a decoding request. */
+  public double secondsPerDecodeContextToken() {
+    return secondsPerContextToken;
+  }
+
+  /** {@code b}, seconds for each pair of a prefilled token and one that it attends to. */
+  public double secondsPerPrefillPair() {
+    return secondsPerPair;
   }
 
   private static void checkCoefficient(String field, double value) {
@@ -120,7 +190,14 @@ public final class MeasuredIterationTime implements IterationTime {
   public static MeasuredIterationTime parse(String name, byte[] json) throws IOException {
     Content content;
     try {
-      content = JSON.readValue(json, Content.class);
+      JsonNode root = JSON.readTree(json);
+      if (root instanceof ObjectNode fields) {
+        fields.remove(PROFILE);
+      }
+      content = JSON.treeToValue(root, Content.class);
+      if (content == null) {
+        throw new IOException(name + " is no measured iteration time: it is empty");
+      }
     } catch (JacksonException e) {
       throw new IOException(name + " is no measured iteration time: " + e.getOriginalMessage(), e);
     }
@@ -152,6 +229,6 @@ public final class MeasuredIterationTime implements IterationTime {
 
   @Override
   public String toString() {
-    return name;
+    return model + " on " + device;
   }
 }

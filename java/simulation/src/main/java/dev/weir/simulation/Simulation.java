@@ -186,7 +186,9 @@ public final class Simulation {
 
   private void applyEvictions() {
     for (int i = 0; i < plan.resumedCount(); i++) {
-      freeSwapBlocks += memory.blocksFor(plan.resumed(i).cachedTokens());
+      Request request = plan.resumed(i);
+      freeSwapBlocks += memory.blocksFor(request.cachedTokens());
+      listener.resumed((SimulatedRequest) request.driverState());
     }
     for (int i = 0; i < plan.evictionCount(); i++) {
       Request request = plan.evicted(i);
@@ -248,6 +250,7 @@ public final class Simulation {
         batch.addDecode(simulated.cachedTokens + tokens);
       } else {
         batch.addPrefill(tokens, simulated.cachedTokens);
+        listener.prefilling(simulated, tokens);
       }
     }
     double duration = options.time().seconds(batch);

@@ -26,6 +26,9 @@ public interface SimulationListener {
   /** The plan took the KV blocks of a request. */
   default void evicted(SimulatedRequest request) {}
 
+  /** The plan brought a request back from the swap space. */
+  default void resumed(SimulatedRequest request) {}
+
   /**
    * The plan of an iteration left a waiting request out. A scheduler names the request that would
    * have been next; those behind it wait for the same reason.
@@ -37,6 +40,14 @@ public interface SimulationListener {
    * dev.weir.scheduling.IterationPlan#predictOverflow} says.
    */
   default void predicted(SimulatedRequest request, double overflowProbability) {}
+
+  /**
+   * The iteration computes a part of the prompt of a request, or of prompt and output again after
+   * an eviction.
+   *
+   * @param tokens how many
+   */
+  default void prefilling(SimulatedRequest request, int tokens) {}
 
   /**
    * An iteration ended. The requests that it completed are still in memory.

@@ -54,6 +54,18 @@ public final class SimulationListeners {
       }
 
       @Override
+      public void resumed(SimulatedRequest request) {
+        first.resumed(request);
+        second.resumed(request);
+      }
+
+      @Override
+      public void prefilling(SimulatedRequest request, int tokens) {
+        first.prefilling(request, tokens);
+        second.prefilling(request, tokens);
+      }
+
+      @Override
       public void iterated(SimulatedIteration iteration) {
         first.iterated(iteration);
         second.iterated(iteration);

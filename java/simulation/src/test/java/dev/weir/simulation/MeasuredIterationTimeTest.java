@@ -79,6 +79,14 @@ class MeasuredIterationTimeTest {
         .isEqualTo(linear);
   }
 
+  @Test
+  void aLineHasAFixedPartAlsoWhereAFullBatchCostsMoreThanInProportion() {
+    IterationCost cost =
+        IterationTimes.linearise(batch -> 1e-3 * Math.pow(batch.decodes(), 2), 10, 50);
+    assertThat(cost.fixedSeconds()).isCloseTo(1e-4, offset(1e-15));
+    assertThat(cost.seconds(500)).isCloseTo(0.1, offset(1e-12));
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

@@ -23,17 +23,23 @@ public final class ExperimentPage {
     long goals = results.stream().mapToLong(result -> result.goals().size()).sum();
     long met =
         results.stream().flatMap(result -> result.goals().stream()).filter(Goal::met).count();
+    String lead = "Simulated in virtual time: the same schedulers as in the live engine.";
+    return render(
+        results, goals == 0 ? lead : lead + " " + met + " of " + goals + " goals met.", facts);
+  }
+
+  /**
+   * The whole page.
+   *
+   * @param lead one paragraph
+   * @param facts what holds for all results
+   */
+  public static String render(List<ExperimentResult> results, String lead, List<Fact> facts) {
     return HtmlPage.render(
         "experiments.html",
         new Page(
             results.size() == 1 ? results.getFirst().title() : "Experiments",
-            goals == 0
-                ? "Simulated in virtual time: the same schedulers as in the live engine."
-                : "Simulated in virtual time: the same schedulers as in the live engine. "
-                    + met
-                    + " of "
-                    + goals
-                    + " goals met.",
+            lead,
             facts,
             results.stream()
                 .flatMap(result -> result.goals().stream().map(goal -> goal(result, goal)))

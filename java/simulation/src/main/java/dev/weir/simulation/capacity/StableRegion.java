@@ -6,6 +6,7 @@ import dev.weir.scheduling.KvCapacity;
 import dev.weir.scheduling.fluid.FluidModel;
 import dev.weir.simulation.BatchShape;
 import dev.weir.simulation.IterationTime;
+import dev.weir.simulation.IterationTimes;
 import dev.weir.simulation.LinearIterationTime;
 
 /**
@@ -85,10 +86,8 @@ public record StableRegion(
     int context = (int) Math.max(1, Math.min(usable, lengths.work() / (lengths.output() + 1)));
     BatchShape single = new BatchShape();
     single.addDecode(context);
-    double least = time.seconds(single);
     double most = equilibriumSeconds(time, lengths, usable);
-    double slope = usable > context ? Math.max(0, (most - least) / (usable - context)) : 0;
-    return new IterationCost(Math.max(least - slope * context, Double.MIN_NORMAL), slope);
+    return IterationTimes.line(context, time.seconds(single), usable, most);
   }
 
   /** The time of the batch that holds {@code resident} tokens in equilibrium. */

@@ -1,0 +1,2 @@
+/** Measures how long batches take on a device, for {@code weir profile}. */
+package dev.weir.cli.profile;
