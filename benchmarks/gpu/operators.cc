@@ -243,8 +243,6 @@ class OperatorMeter {
           context->matmul(*weights[i], x.first(rows), y.first(rows));
         }
       };
-      // Lets the backend choose its algorithms as it does for steps.
-      context->prepare([&](const StepBatch& batch) { call(batch, 0); });
       for (const int64_t rows : options_.rows) {
         if (name == "matmul head" && rows > kMostSamples) continue;
         attempt(name, std::to_string(rows), [&] {
