@@ -5,14 +5,13 @@
 
 #include <cstdint>
 
-#include "backend/backend.h"
 #include "options.h"
 #include "results.h"
 
 namespace weir::benchmark {
 
-// Measures all of them and reports each. `backend` multiplies matrices of the type that it was opened with.
-Ceilings measure_ceilings(Backend& backend, const Options& options, Report& report);
+// Measures all of them on the current device and reports each.
+Ceilings measure_ceilings(const Options& options, Report& report);
 
 // Launches on `stream`: a kernel of `blocks` blocks that reads `bytes` (a multiple of 16) with loads of 16
 // bytes and may write 4 bytes to `out`; and one that does nothing.

@@ -77,13 +77,19 @@ int64_t free_device_memory() {
   return static_cast<int64_t>(free);
 }
 
-int64_t second_level_cache_bytes() {
-  int device = 0, bytes = 0;
+namespace {
+
+int attribute(cudaDeviceAttr which) {
+  int device = 0, value = 0;
   check(cudaGetDevice(&device), "asking for the device");
-  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrL2CacheSize, device),
-        "asking for the size of the L2 cache");
-  return bytes;
+  check(cudaDeviceGetAttribute(&value, which, device), "asking for an attribute of the device");
+  return value;
 }
+
+}  // namespace
+
+int64_t second_level_cache_bytes() { return attribute(cudaDevAttrL2CacheSize); }
+int32_t multiprocessors() { return attribute(cudaDevAttrMultiProcessorCount); }
 
 nlohmann::ordered_json describe_device() {
   int device = 0, driver = 0, runtime = 0;

@@ -72,6 +72,7 @@ class TimedStream {
 // Bytes that can be allocated now.
 int64_t free_device_memory();
 int64_t second_level_cache_bytes();
+int32_t multiprocessors();
 // Name, sizes, driver and runtime of the current device.
 nlohmann::ordered_json describe_device();
 

@@ -79,7 +79,7 @@ int run(const Options& options, const std::string& command) {
     report.write(options.json);
   };
   Ceilings ceilings;
-  stage("ceilings", [&] { ceilings = measure_ceilings(*backend, options, report); });
+  stage("ceilings", [&] { ceilings = measure_ceilings(options, report); });
   if (options.measures("operators")) {
     stage("operators", [&] { measure_operators(*backend, ceilings, options, expired, report); });
   }
