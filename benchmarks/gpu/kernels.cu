@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ptx.h"
@@ -25,6 +26,13 @@ __device__ __forceinline__ float uniform(uint32_t bits) {
   return static_cast<float>(static_cast<int32_t>(bits)) * 0x1p-31f;
 }
 
+template <typename Pair>
+__device__ __forceinline__ uint32_t bits_of(const Pair& pair) {
+  uint32_t bits;
+  memcpy(&bits, &pair, sizeof bits);
+  return bits;
+}
+
 // 4 bytes of the filling.
 __device__ __forceinline__ uint32_t word_of(Filling filling, uint64_t seed, uint64_t index) {
   const uint32_t bits = mixed(seed + index * 0x9e3779b97f4a7c15ull);
@@ -34,11 +42,9 @@ __device__ __forceinline__ uint32_t word_of(Filling filling, uint64_t seed, uint
       const float low = uniform(bits << 16);
       const float high = uniform(bits & 0xffff0000u);
       if (filling == Filling::kF16) {
-        const __half2 pair = __floats2half2_rn(low, high);
-        return *reinterpret_cast<const uint32_t*>(&pair);
+        return bits_of(__floats2half2_rn(low, high));
       }
-      const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-      return *reinterpret_cast<const uint32_t*>(&pair);
+      return bits_of(__floats2bfloat162_rn(low, high));
     }
     case Filling::kF32: {
       // Four uniform numbers have a deviation of 2 / sqrt(3).
