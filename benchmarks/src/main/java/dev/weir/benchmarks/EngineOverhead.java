@@ -7,8 +7,10 @@ import dev.weir.engine.EngineOptions;
 import dev.weir.engine.Generation;
 import dev.weir.engine.GenerationRequest;
 import dev.weir.engine.IterationEvent;
+import dev.weir.runtime.DeviceKind;
 import dev.weir.runtime.Precision;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -26,7 +28,8 @@ import java.util.Locale;
  * which every sequence decodes and none arrives or ends.
  *
  * <p>Arguments: sequences (64), scheduler (weir), precision (DEFAULT), readers (false: nobody reads
- * the tokens as they come; true: a virtual thread for each request does). To be run from the root
+ * the tokens as they come; true: a virtual thread for each request does), device (CPU), model
+ * folder (models/stories260K), without weights in it random ones are used. To be run from the root
  * of the tree.
  */
 public final class EngineOverhead {
@@ -81,13 +84,16 @@ public final class EngineOverhead {
     String scheduler = args.length > 1 ? args[1] : "weir";
     Precision precision = args.length > 2 ? Precision.valueOf(args[2]) : Precision.DEFAULT;
     boolean readers = args.length > 3 && Boolean.parseBoolean(args[3]);
-    EngineOptions options =
-        EngineOptions.builder(Path.of("models/stories260K"))
-            .scheduler(scheduler)
-            .precision(precision)
-            .build();
+    DeviceKind device = args.length > 4 ? DeviceKind.valueOf(args[4]) : DeviceKind.CPU;
+    Path model = Path.of(args.length > 5 ? args[5] : "models/stories260K");
+    EngineOptions.Builder options =
+        EngineOptions.builder(model).scheduler(scheduler).precision(precision).device(device);
+    if (!Files.exists(model.resolve("model.safetensors"))
+        && !Files.exists(model.resolve("model.safetensors.index.json"))) {
+      options.randomWeights(0);
+    }
     Meter meter = new Meter(sequences);
-    try (Engine engine = Engine.start(options)) {
+    try (Engine engine = Engine.start(options.build())) {
       engine.addListener(meter);
       for (int wave = 0; wave < WARM_UP_WAVES + WAVES; wave++) {
         meter.measuring = wave >= WARM_UP_WAVES;
