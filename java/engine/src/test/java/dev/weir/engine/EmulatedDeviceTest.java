@@ -128,10 +128,12 @@ class EmulatedDeviceTest {
         int[] ids = generations.get(i).await().ids();
         assertThat(ids).hasSize(tokens);
         int decided = decidedSteps(cases.get(i), tokens);
-        assertThat(ids).as("case %d", i).startsWith(first(cases.get(i).greedy_ids(), decided));
+        assertThat(Arrays.copyOf(ids, decided))
+            .as("case %d", i)
+            .isEqualTo(Arrays.copyOf(cases.get(i).greedy_ids(), decided));
         compared += decided;
       }
-      assertThat(compared).isGreaterThan(tokens * cases.size() / 2);
+      assertThat(compared).isGreaterThan(tokens * cases.size() / 3);
       assertThat(engine.statistics().evictions()).isPositive();
       assertThat(engine.statistics().kv().used()).isZero();
       assertThat(engine.gpuMonitorProblem()).isNotNull();
@@ -147,10 +149,6 @@ class EmulatedDeviceTest {
       }
     }
     return most;
-  }
-
-  private static int[] first(int[] ids, int count) {
-    return Arrays.copyOf(ids, count);
   }
 
   @Test
@@ -237,21 +235,23 @@ class EmulatedDeviceTest {
 
   @Test
   void whatIsLeftOfTheDeviceGoesToTheKvPool() {
-    emulator.setDeviceMemory(64 * MIB);
-    EngineOptions options =
+    emulator.setDeviceMemory(256 * MIB);
+    EngineOptions.Builder builder =
         EngineOptions.builder(TestModel.STORIES)
             .device(DeviceKind.CUDA)
             .scheduler("fcfs")
             .maxSequences(64)
-            .maxBatchTokens(128)
-            .reserveMemory(50 * MIB)
-            .build();
+            .maxBatchTokens(128);
+    MemoryPlan all = Engine.planMemory(builder.reserveMemory(0).build());
+    assertThat(all.deviceTotal()).isEqualTo(256 * MIB);
+    assertThat(all.graphs()).isPositive();
+    assertThat(all.kvAvailable())
+        .isEqualTo(all.deviceAvailable() - all.weights() - all.workspace() - all.graphs());
+    assertThat(all.kvTokens()).as("all that can be used").isEqualTo(64 * 512);
+
+    EngineOptions options = builder.reserveMemory(all.kvAvailable() - 8 * MIB).build();
     MemoryPlan plan = Engine.planMemory(options);
-    assertThat(plan.deviceTotal()).isEqualTo(64 * MIB);
-    assertThat(plan.graphs()).isPositive();
-    assertThat(plan.kvAvailable())
-        .isEqualTo(plan.deviceAvailable() - plan.weights() - plan.workspace() - plan.graphs());
-    assertThat(plan.kvBlocks()).isEqualTo((plan.kvAvailable() - 50 * MIB) / plan.kvBlockBytes());
+    assertThat(plan.kvBlocks()).isEqualTo(8 * MIB / plan.kvBlockBytes());
     try (Engine engine = Engine.start(options)) {
       assertThat(engine.memory().blocks()).isEqualTo(plan.kvBlocks());
       assertThat(engine.submit(request(5)).await().ids()).hasSize(5);
@@ -260,13 +260,13 @@ class EmulatedDeviceTest {
 
   @Test
   void whatDoesNotFitIsRefusedBeforeAnythingIsLoaded() {
-    emulator.setDeviceMemory(16 * MIB);
-    assertThatThrownBy(() -> Engine.start(options().kvBytes(16 * MIB).build()))
+    emulator.setDeviceMemory(256 * MIB);
+    assertThatThrownBy(() -> Engine.start(options().kvBytes(256 * MIB).build()))
         .isInstanceOfSatisfying(
             DeviceMemoryException.class,
             e -> {
-              assertThat(e.needed()).isGreaterThan(16 * MIB);
-              assertThat(e.available()).isLessThanOrEqualTo(16 * MIB);
+              assertThat(e.needed()).isGreaterThan(256 * MIB);
+              assertThat(e.available()).isLessThanOrEqualTo(256 * MIB);
             })
         .hasMessageContainingAll("weights", "workspace", "graphs", "KV pool", "Set kvBlocks to");
     assertThatThrownBy(() -> Engine.start(options().kvRest().build()))

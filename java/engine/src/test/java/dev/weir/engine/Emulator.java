@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.sun.jna.NativeLibrary;
 import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -73,34 +74,38 @@ final class Emulator {
           Files.exists(library),
           library + " is not there: the native tests, and with them the emulator, were not built");
     }
+    // DJL's tokenizers open the CUDA runtime of the machine, if there is one, and by JNA, which
+    // makes its
+    // functions those of the whole process. The first library that does so wins.
+    NativeLibrary.getInstance(emulator.toString());
     return new Emulator(SymbolLookup.libraryLookup(emulator, Arena.global()));
   }
 
   /** Forgets faults, also the one that has happened. */
   void reset() {
-    call(() -> reset.invokeExact());
+    call(reset);
   }
 
   void setDeviceMemory(long bytes) {
-    call(() -> setDeviceMemory.invokeExact(bytes));
+    call(setDeviceMemory, bytes);
   }
 
   /** The {@code number}-th call of a function from now on fails, counted from 1. */
   void failCall(String function, long number, int error) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment name = arena.allocateFrom(function, US_ASCII);
-      call(() -> failCall.invokeExact(name, number, error, 0));
+      call(failCall, name, number, error, 0);
     }
   }
 
   /** The {@code number}-th kernel from now on fails, and everything after it. */
   void failLaunch(long number, int error) {
-    call(() -> failLaunch.invokeExact(number, error));
+    call(failLaunch, number, error);
   }
 
   /** The {@code number}-th kernel from now on takes so much longer. */
   void hangLaunch(long number, long milliseconds) {
-    call(() -> hangLaunch.invokeExact(number, milliseconds));
+    call(hangLaunch, number, milliseconds);
   }
 
   long kernels() {
@@ -120,18 +125,14 @@ final class Emulator {
   private long[] counters() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment counters = arena.allocate(JAVA_LONG, COUNTERS);
-      call(() -> getCounters.invokeExact(counters));
+      call(getCounters, counters);
       return counters.toArray(JAVA_LONG);
     }
   }
 
-  private interface Call {
-    void run() throws Throwable;
-  }
-
-  private static void call(Call call) {
+  private static void call(MethodHandle function, Object... arguments) {
     try {
-      call.run();
+      function.invokeWithArguments(arguments);
     } catch (Throwable t) {
       throw new AssertionError(t);
     }
