@@ -281,9 +281,13 @@ class Device {
     arguments.out = out_.data();
     attention(stream, arguments);
   }
+  void append(const float* rotations) const {
+    rope_append(test_stream(), kind_.shape(), batch_.view(), rotations, qkv_.data(), pool_.data(), rows_);
+  }
   // Bits of the result, over NaNs.
   std::vector<uint16_t> run(const std::vector<uint16_t>& qkv) {
     set_qkv(qkv);
+    out_.assign(std::vector<uint16_t>(out_.values().size(), 0xffff));
     launch(test_stream());
     return out();
   }
@@ -470,6 +474,48 @@ TEST_CASE("cuda attention: a recorded step is replayed with other contexts and f
     batch.tokens = 3;
     out.resize(3 * row_size);
     check_rows(kind, batch, contexts, qkv, out);
+  }
+}
+
+TEST_CASE("cuda attention: sees what rope_append has written just before") {
+  if (!has_cuda_device()) return;
+  const std::vector<RandomBatch::Entry> entries = {{1, 1}, {33, 1}, {129, 1}, {20, 20}, {300, 1}, {90, 7}};
+  for (const Heads& heads : {kPlain128, kGrouped64, kOdd}) {
+    for (const ElementType kv : {ElementType::kF16, ElementType::kInt8}) {
+      const Kind kind{heads, 16, ElementType::kF16, kv};
+      const RandomBatch random(entries, kind.block_size, 100, 16);
+      const StepBatch batch = random.view();
+      const KvLayout layout = kind.shape().layout;
+      Contexts contexts(kind, random, entries);
+      // What this step is to write is not there yet.
+      const auto forget = [&](int32_t block, int64_t tile, int32_t slot) {
+        const int64_t bytes = int64_t{heads.size} * layout.element.bytes;
+        std::fill_n(contexts.pool.begin() + layout.tile_offset(block, tile) + slot * bytes, bytes, 0xff);
+        if (!layout.element.scaled) return;
+        std::fill_n(contexts.pool.begin() + layout.scales_offset(block, tile) + slot * 4, 4, 0xff);
+      };
+      for (int32_t t = 0; t < batch.tokens; t++) {
+        const int32_t block = random.block_tables[random.table_starts[batch.entry_of_token[t]] +
+                                                  batch.positions[t] / kind.block_size];
+        for (int32_t h = 0; h < heads.kv; h++) {
+          forget(block, layout.key_tile_index(1, h), batch.positions[t] % kind.block_size);
+          forget(block, layout.value_tile_index(1, h), batch.positions[t] % kind.block_size);
+        }
+      }
+      const auto qkv = all_to_bits(kind.type, random_floats(batch.tokens * kind.columns(), 9));
+      const DeviceArray<float> rotations(random_floats(int64_t{300} * heads.size, 10));
+      const auto run = [&](bool wait) {
+        Device device(kind, batch, contexts.pool, 512);
+        device.set_qkv(qkv);
+        device.append(rotations.data());
+        if (wait) weir::cuda::check(cudaStreamSynchronize(test_stream()), "a test");
+        device.launch(test_stream());
+        return device.out();
+      };
+      const std::vector<uint16_t> apart = run(true);
+      for (const float result : all_from_bits(kind.type, apart)) REQUIRE(std::isfinite(result));
+      CHECK(run(false) == apart);
+    }
   }
 }
 
