@@ -69,17 +69,27 @@ class Matmul {
   std::unordered_map<Shape, std::unique_ptr<Plan>, ShapeHash> plans_;
 };
 
-// Streams the weight through the multiprocessors once, for 1 to kStreamedRows rows. A row's result does not
-// depend on how many rows there are.
-constexpr int64_t kStreamedRows = 8;
+// The kernels of our own. None depends on what else is in a batch: a row's result is the same bits for any
+// number of rows, and wherever among them it is. `weight` is [out_size][in_size], x [rows][in_size], out
+// [rows][out_size]; everything on the device and aligned to 16 bytes.
+
+// On CUDA cores, 1 to kStreamedRows rows: streams the weight through the multiprocessors once.
+constexpr int64_t kStreamedRows = 4;
 void streaming_matmul(cudaStream_t stream, ElementType type, const void* weight, int64_t out_size,
                       int64_t in_size, const void* x, int64_t rows, void* out, ElementType out_type);
-// The same for `gated`.
+// silu(x * gate^T) * (x * up^T), where the out_size rows of up follow those of gate.
 void streaming_gated_matmul(cudaStream_t stream, ElementType type, const void* gate_up, int64_t out_size,
                             int64_t in_size, const void* x, int64_t rows, void* out);
 
-// On tensor cores, any number of rows. Every element is the sum, in the same order, of the same products: a
-// row's result does not depend on the other rows, or on how many there are.
+// On tensor cores, 1 to kSkinnyRows rows, in_size a multiple of kSkinnyMultiple: streams the weight once.
+constexpr int64_t kSkinnyRows = 64;
+constexpr int64_t kSkinnyMultiple = 8;
+void skinny_matmul(cudaStream_t stream, ElementType type, const void* weight, int64_t out_size,
+                   int64_t in_size, const void* x, int64_t rows, void* out, ElementType out_type);
+void skinny_gated_matmul(cudaStream_t stream, ElementType type, const void* gate_up, int64_t out_size,
+                         int64_t in_size, const void* x, int64_t rows, void* out);
+
+// On tensor cores, any number of rows. The same bits as skinny_matmul: both add up as mma_order.h says.
 void tiled_matmul(cudaStream_t stream, ElementType type, const void* weight, int64_t out_size,
                   int64_t in_size, const void* x, int64_t rows, void* out, ElementType out_type);
 
