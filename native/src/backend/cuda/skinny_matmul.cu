@@ -63,10 +63,10 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<kTokens>)
 #pragma unroll
   for (int32_t tile = 0; tile < kTiles; tile++) {
 #pragma unroll
-    for (int32_t half = 0; half < 2; half++) {
-      const int64_t output = first + (kEpilogue == Epilogue::kGated ? 0 : tile * 16) + half * 8 + group;
+    for (int32_t eight = 0; eight < 2; eight++) {
+      const int64_t output = first + (kEpilogue == Epilogue::kGated ? 0 : tile * 16) + eight * 8 + group;
       const int64_t last = out_size - 1;
-      row[tile][half] =
+      row[tile][eight] =
           weight +
           ((output < last ? output : last) + (kEpilogue == Epilogue::kGated ? tile * out_size : int64_t{0})) *
               in_size +
@@ -82,8 +82,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<kTokens>)
 #pragma unroll
       for (int32_t tile = 0; tile < kTiles; tile++) {
 #pragma unroll
-        for (int32_t half = 0; half < 2; half++) {
-          to[i][tile][half] = inside ? load_streaming_16(row[tile][half] + k) : zeros;
+        for (int32_t eight = 0; eight < 2; eight++) {
+          to[i][tile][eight] = inside ? load_streaming_16(row[tile][eight] + k) : zeros;
         }
       }
     }
