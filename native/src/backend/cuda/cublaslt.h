@@ -36,7 +36,9 @@ enum ComputeType : int { kCompute32F = 68 };
 enum DataType : int { kR32F = 0, kR16F = 2, kR16BF = 14 };
 enum Operation : int { kN = 0, kT = 1 };
 enum MatmulDescAttribute : int { kTransA = 3, kTransB = 4 };
-enum PreferenceAttribute : int { kMaxWorkspaceBytes = 1 };
+enum PreferenceAttribute : int { kMaxWorkspaceBytes = 1, kReductionSchemeMask = 3 };
+enum ReductionScheme : uint32_t { kReduceInComputeType = 2 };
+constexpr Status kNotSupported = 15;
 
 }  // namespace lt
 

@@ -1,12 +1,13 @@
 #include "backend/cuda/matmul.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <utility>
-#include <vector>
 
 #include "backend/cuda/error.h"
 #include "backend/cuda/operators.h"
+#include "backend/cuda/step_metadata.h"
 #include "core/error.h"
 
 namespace weir::cuda {
@@ -16,7 +17,7 @@ constexpr const char* kMultiplying = "multiplying by a weight";
 
 // Proposals of cuBLASLt that are timed.
 constexpr int kProposals = 8;
-// More rows than this are not timed: the first proposal is good then, and a serving engine sees every size.
+// More rows than this are not timed: with so much to compute the first proposal is good.
 constexpr int64_t kTimedRows = 256;
 constexpr int kRepetitions = 3;
 
@@ -65,17 +66,32 @@ class TimedEvent {
 }  // namespace
 
 struct Matmul::Plan {
-  Kind kind = Kind::kTiled;
+  Choice choice;
   // For cuBLASLt.
   struct Layouts {
     Layout weight, x, out;
   };
   std::unique_ptr<Layouts> layouts;
-  lt::Algo algo{};
+};
+
+struct Matmul::Session {
+  explicit Session(std::shared_ptr<const CublasLt> cublaslt) : library(std::move(cublaslt)) {}
+  ~Session() {
+    if (preference != nullptr) library->MatmulPreferenceDestroy(preference);
+    if (description != nullptr) library->MatmulDescDestroy(description);
+    if (handle != nullptr) library->Destroy(handle);
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  std::shared_ptr<const CublasLt> library;
+  lt::Handle handle = nullptr;
+  lt::MatmulDesc description = nullptr;
+  lt::MatmulPreference preference = nullptr;
 };
 
 size_t Matmul::ShapeHash::operator()(const Shape& shape) const {
-  size_t hash = 0;
+  size_t hash = shape.gated ? 1 : 0;
   for (const int64_t value :
        {shape.out, shape.in, shape.rows, int64_t{static_cast<int32_t>(shape.out_type)}}) {
     hash = hash * 0x9E3779B97F4A7C15u + std::hash<int64_t>{}(value);
@@ -84,119 +100,154 @@ size_t Matmul::ShapeHash::operator()(const Shape& shape) const {
 }
 
 Matmul::Matmul(std::shared_ptr<const Device> device, void* workspace)
-    : device_(std::move(device)), workspace_(workspace) {
-  const CublasLt& library = *device_->cublaslt();
-  check_cublaslt(library.Create(&handle_), "opening cuBLASLt");
-  check_cublaslt(library.MatmulDescCreate(&description_, lt::kCompute32F, lt::kR32F), "opening cuBLASLt");
+    : device_(std::move(device)),
+      workspace_(workspace),
+      session_(std::make_unique<Session>(device_->cublaslt())) {
+  constexpr const char* kOpening = "opening cuBLASLt";
+  const CublasLt& library = *session_->library;
+  check_cublaslt(library.Create(&session_->handle), kOpening);
+  check_cublaslt(library.MatmulDescCreate(&session_->description, lt::kCompute32F, lt::kR32F), kOpening);
   const int transposed = lt::kT;
-  check_cublaslt(library.MatmulDescSetAttribute(description_, lt::kTransA, &transposed, sizeof transposed),
-                 "opening cuBLASLt");
-  check_cublaslt(library.MatmulPreferenceCreate(&preference_), "opening cuBLASLt");
-  const size_t bytes = static_cast<size_t>(workspace_bytes(*device_));
   check_cublaslt(
-      library.MatmulPreferenceSetAttribute(preference_, lt::kMaxWorkspaceBytes, &bytes, sizeof bytes),
-      "opening cuBLASLt");
+      library.MatmulDescSetAttribute(session_->description, lt::kTransA, &transposed, sizeof transposed),
+      kOpening);
+  check_cublaslt(library.MatmulPreferenceCreate(&session_->preference), kOpening);
+  const uint64_t bytes = static_cast<uint64_t>(workspace_bytes(*device_));
+  check_cublaslt(library.MatmulPreferenceSetAttribute(session_->preference, lt::kMaxWorkspaceBytes, &bytes,
+                                                      sizeof bytes),
+                 kOpening);
+  // Partial sums are not rounded to 16 bits.
+  const uint32_t reduction = lt::kReduceInComputeType;
+  check_cublaslt(library.MatmulPreferenceSetAttribute(session_->preference, lt::kReductionSchemeMask,
+                                                      &reduction, sizeof reduction),
+                 kOpening);
 }
 
-Matmul::~Matmul() {
-  plans_.clear();
-  const CublasLt& library = *device_->cublaslt();
-  if (preference_ != nullptr) library.MatmulPreferenceDestroy(preference_);
-  if (description_ != nullptr) library.MatmulDescDestroy(description_);
-  if (handle_ != nullptr) library.Destroy(handle_);
-}
+Matmul::~Matmul() = default;
 
 // As NVIDIA recommends for the architecture.
 int64_t Matmul::workspace_bytes(const Device& device) {
   return int64_t{device.compute_capability() >= 90 ? 32 : 4} << 20;
 }
 
-std::unique_ptr<Matmul::Plan> Matmul::cublaslt_plan(const Shape& shape, const lt::HeuristicResult& result) {
-  const CublasLt& library = *device_->cublaslt();
+std::unique_ptr<Matmul::Plan> Matmul::plan_for(const Shape& shape, const Choice& choice) const {
   auto plan = std::make_unique<Plan>();
-  plan->kind = Kind::kCublasLt;
-  plan->layouts.reset(new Plan::Layouts{{library, device_->type(), shape.out, shape.in},
-                                        {library, device_->type(), shape.rows, shape.in},
-                                        {library, shape.out_type, shape.rows, shape.out}});
-  plan->algo = result.algo;
+  plan->choice = choice;
+  if (choice.kind == Kind::kCublasLt) {
+    const CublasLt& library = *session_->library;
+    plan->layouts.reset(new Plan::Layouts{{library, device_->type(), shape.out, shape.in},
+                                          {library, device_->type(), shape.rows, shape.in},
+                                          {library, shape.out_type, shape.rows, shape.out}});
+  }
   return plan;
 }
 
-void Matmul::run(cudaStream_t stream, const Plan& plan, const Shape& shape, const void* weight, const void* x,
-                 void* out) {
-  switch (plan.kind) {
+std::unique_ptr<Matmul::Plan> Matmul::adapted_plan(const Shape& shape, const Choice& choice) const {
+  if (choice.kind == Kind::kStreaming && shape.rows > kStreamedRows) return nullptr;
+  if (choice.kind == Kind::kSkinny && shape.rows > kSkinnyRows) return nullptr;
+  std::unique_ptr<Plan> plan = plan_for(shape, choice);
+  if (choice.kind == Kind::kCublasLt) {
+    const Plan::Layouts& layouts = *plan->layouts;
+    lt::HeuristicResult result{};
+    const lt::Status status = session_->library->MatmulAlgoCheck(
+        session_->handle, session_->description, layouts.weight.get(), layouts.x.get(), layouts.out.get(),
+        layouts.out.get(), &choice.algo, &result);
+    if (status != 0 || result.workspace_bytes > static_cast<size_t>(workspace_bytes(*device_))) {
+      return nullptr;
+    }
+  }
+  return plan;
+}
+
+std::vector<Matmul::Choice> Matmul::proposals(const Shape& shape) const {
+  std::array<lt::HeuristicResult, kProposals> results{};
+  int found = 0;
+  const std::unique_ptr<Plan> plan = plan_for(shape, {Kind::kCublasLt, {}});
+  const Plan::Layouts& layouts = *plan->layouts;
+  const lt::Status status = session_->library->MatmulAlgoGetHeuristic(
+      session_->handle, session_->description, layouts.weight.get(), layouts.x.get(), layouts.out.get(),
+      layouts.out.get(), session_->preference, kProposals, results.data(), &found);
+  std::vector<Choice> choices;
+  // It may have none for a shape; then there are the own kernels.
+  if (status == lt::kNotSupported) return choices;
+  check_cublaslt(status, kMultiplying);
+  for (int i = 0; i < found; i++) {
+    if (results[i].state == 0) choices.push_back({Kind::kCublasLt, results[i].algo});
+  }
+  return choices;
+}
+
+void Matmul::run(cudaStream_t stream, const Plan& plan, const Shape& shape, const Operands& operands) {
+  const ElementType type = device_->type();
+  const auto& [weight, x, scratch, out] = operands;
+  // Own kernels for few rows do all of a gated multiplication at once.
+  if (shape.gated && plan.choice.kind == Kind::kStreaming) {
+    return streaming_gated_matmul(stream, type, weight, shape.out / 2, shape.in, x, shape.rows, out);
+  }
+  if (shape.gated && plan.choice.kind == Kind::kSkinny) {
+    return skinny_gated_matmul(stream, type, weight, shape.out / 2, shape.in, x, shape.rows, out);
+  }
+  void* const product = shape.gated ? scratch : out;
+  switch (plan.choice.kind) {
     case Kind::kStreaming:
-      return streaming_matmul(stream, device_->type(), weight, shape.out, shape.in, x, shape.rows, out,
-                              shape.out_type);
+      streaming_matmul(stream, type, weight, shape.out, shape.in, x, shape.rows, product, shape.out_type);
+      break;
+    case Kind::kSkinny:
+      skinny_matmul(stream, type, weight, shape.out, shape.in, x, shape.rows, product, shape.out_type);
+      break;
     case Kind::kTiled:
-      return tiled_matmul(stream, device_->type(), weight, shape.out, shape.in, x, shape.rows, out,
-                          shape.out_type);
+      tiled_matmul(stream, type, weight, shape.out, shape.in, x, shape.rows, product, shape.out_type);
+      break;
     case Kind::kCublasLt: {
       const float one = 1;
       const float zero = 0;
       const Plan::Layouts& layouts = *plan.layouts;
-      return check_cublaslt(device_->cublaslt()->Matmul(
-                                handle_, description_, &one, weight, layouts.weight.get(), x, layouts.x.get(),
-                                &zero, out, layouts.out.get(), out, layouts.out.get(), &plan.algo, workspace_,
-                                static_cast<size_t>(workspace_bytes(*device_)), stream),
-                            kMultiplying);
+      check_cublaslt(
+          session_->library->Matmul(session_->handle, session_->description, &one, weight,
+                                    layouts.weight.get(), x, layouts.x.get(), &zero, product,
+                                    layouts.out.get(), product, layouts.out.get(), &plan.choice.algo,
+                                    workspace_, static_cast<size_t>(workspace_bytes(*device_)), stream),
+          kMultiplying);
+      break;
     }
   }
+  if (shape.gated) silu_multiply(stream, type, scratch, out, shape.rows, shape.out / 2);
 }
 
-float Matmul::milliseconds(cudaStream_t stream, const Plan& plan, const Shape& shape, const void* weight,
-                           const void* x, void* out) {
+float Matmul::milliseconds(cudaStream_t stream, const Plan& plan, const Shape& shape,
+                           const Operands& operands) {
   const TimedEvent begin;
   const TimedEvent end;
-  run(stream, plan, shape, weight, x, out);
-  check(cudaEventRecord(begin.get(), stream), kMultiplying);
-  for (int i = 0; i < kRepetitions; i++) run(stream, plan, shape, weight, x, out);
-  check(cudaEventRecord(end.get(), stream), kMultiplying);
-  check(cudaEventSynchronize(end.get()), kMultiplying);
-  float elapsed = 0;
-  check(cudaEventElapsedTime(&elapsed, begin.get(), end.get()), kMultiplying);
-  return elapsed / kRepetitions;
+  float shortest = 0;
+  // The first is not counted: it loads the kernel.
+  for (int i = 0; i <= kRepetitions; i++) {
+    // In a step the weights come from device memory, as those of all other layers were read since the last
+    // time: push out of the L2 cache what can be.
+    check(cudaMemsetAsync(workspace_, 0, workspace_bytes(*device_), stream), kMultiplying);
+    check(cudaEventRecord(begin.get(), stream), kMultiplying);
+    run(stream, plan, shape, operands);
+    check(cudaEventRecord(end.get(), stream), kMultiplying);
+    check(cudaEventSynchronize(end.get()), kMultiplying);
+    float elapsed = 0;
+    check(cudaEventElapsedTime(&elapsed, begin.get(), end.get()), kMultiplying);
+    if (i == 1 || (i > 1 && elapsed < shortest)) shortest = elapsed;
+  }
+  return shortest;
 }
 
-std::unique_ptr<Matmul::Plan> Matmul::make_plan(cudaStream_t stream, const Shape& shape, const void* weight,
-                                                const void* x, void* out) {
-  std::vector<std::unique_ptr<Plan>> plans;
-  const auto add = [&](Kind kind) {
-    plans.push_back(std::make_unique<Plan>());
-    plans.back()->kind = kind;
-  };
-  if (device_->deterministic()) {
-    add(Kind::kTiled);
-    return std::move(plans.front());
-  }
-  // One row is memory-bound whatever multiplies, and the own kernel reads nothing twice.
-  if (shape.rows <= kStreamedRows) add(Kind::kStreaming);
-  if (shape.rows == 1) return std::move(plans.front());
-
-  std::array<lt::HeuristicResult, kProposals> proposals{};
-  int found = 0;
-  {
-    const auto layouts = cublaslt_plan(shape, proposals[0]);
-    const Plan::Layouts& l = *layouts->layouts;
-    const lt::Status status = device_->cublaslt()->MatmulAlgoGetHeuristic(
-        handle_, description_, l.weight.get(), l.x.get(), l.out.get(), l.out.get(), preference_, kProposals,
-        proposals.data(), &found);
-    // It may have none for a shape; then there is the own kernel.
-    constexpr lt::Status kNotSupported = 15;
-    if (status == kNotSupported) found = 0;
-    if (status != kNotSupported) check_cublaslt(status, kMultiplying);
-  }
-  for (int i = 0; i < found; i++) {
-    if (proposals[i].state == 0) plans.push_back(cublaslt_plan(shape, proposals[i]));
-  }
-  if (shape.rows > kTimedRows && !plans.empty()) return std::move(plans.front());
-  add(Kind::kTiled);
-  if (plans.size() == 1) return std::move(plans.front());
-
+std::unique_ptr<Matmul::Plan> Matmul::fastest_plan(cudaStream_t stream, const Shape& shape,
+                                                   const Operands& operands) {
+  std::vector<Choice> choices;
+  if (shape.rows <= kStreamedRows) choices.push_back({Kind::kStreaming, {}});
+  if (shape.rows <= kSkinnyRows && shape.in % kSkinnyMultiple == 0) choices.push_back({Kind::kSkinny, {}});
+  for (const Choice& choice : proposals(shape)) choices.push_back(choice);
+  if (choices.empty()) choices.push_back({Kind::kTiled, {}});
   std::unique_ptr<Plan> best;
   float shortest = 0;
-  for (std::unique_ptr<Plan>& plan : plans) {
-    const float elapsed = milliseconds(stream, *plan, shape, weight, x, out);
+  for (const Choice& choice : choices) {
+    std::unique_ptr<Plan> plan = plan_for(shape, choice);
+    if (choices.size() == 1) return plan;
+    const float elapsed = milliseconds(stream, *plan, shape, operands);
     if (best != nullptr && elapsed >= shortest) continue;
     best = std::move(plan);
     shortest = elapsed;
@@ -204,8 +255,29 @@ std::unique_ptr<Matmul::Plan> Matmul::make_plan(cudaStream_t stream, const Shape
   return best;
 }
 
-const Matmul::Plan& Matmul::plan_of(cudaStream_t stream, const Shape& shape, const void* weight,
-                                    const void* x, void* out) {
+std::unique_ptr<Matmul::Plan> Matmul::make_plan(cudaStream_t stream, const Shape& shape,
+                                                const Operands& operands) {
+  if (device_->deterministic()) {
+    // The same bits from both.
+    const bool skinny = shape.rows <= kSkinnyRows && shape.in % kSkinnyMultiple == 0;
+    return plan_for(shape, {skinny ? Kind::kSkinny : Kind::kTiled, {}});
+  }
+  if (shape.rows <= kTimedRows) {
+    Shape bucket = shape;
+    bucket.rows = decode_bucket(static_cast<int32_t>(shape.rows));
+    const auto timed = timed_.find(bucket);
+    if (timed == timed_.end()) {
+      std::unique_ptr<Plan> plan = fastest_plan(stream, shape, operands);
+      timed_.emplace(bucket, plan->choice);
+      return plan;
+    }
+    if (std::unique_ptr<Plan> plan = adapted_plan(shape, timed->second)) return plan;
+  }
+  const std::vector<Choice> choices = proposals(shape);
+  return plan_for(shape, choices.empty() ? Choice{} : choices.front());
+}
+
+const Matmul::Plan& Matmul::plan_of(cudaStream_t stream, const Shape& shape, const Operands& operands) {
   const auto found = plans_.find(shape);
   if (found != plans_.end()) return *found->second;
   cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
@@ -213,26 +285,21 @@ const Matmul::Plan& Matmul::plan_of(cudaStream_t stream, const Shape& shape, con
   if (capture != cudaStreamCaptureStatusNone) {
     throw Error(WEIR_INTERNAL, "a multiplication that was never tried is being recorded");
   }
-  return *plans_.emplace(shape, make_plan(stream, shape, weight, x, out)).first->second;
+  return *plans_.emplace(shape, make_plan(stream, shape, operands)).first->second;
 }
 
 void Matmul::multiply(cudaStream_t stream, const CudaWeight& weight, const void* x, int64_t rows, void* out,
                       ElementType out_type) {
-  const Shape shape{weight.rows(), weight.columns(), rows, out_type};
-  run(stream, plan_of(stream, shape, weight.data(), x, out), shape, weight.data(), x, out);
+  const Shape shape{weight.rows(), weight.columns(), rows, out_type, false};
+  const Operands operands{weight.data(), x, nullptr, out};
+  run(stream, plan_of(stream, shape, operands), shape, operands);
 }
 
 void Matmul::gated(cudaStream_t stream, const CudaWeight& gate_up, const void* x, int64_t rows, void* scratch,
                    void* out) {
-  const Shape shape{gate_up.rows(), gate_up.columns(), rows, device_->type()};
-  const Plan& plan = plan_of(stream, shape, gate_up.data(), x, scratch);
-  if (plan.kind == Kind::kStreaming) {
-    streaming_gated_matmul(stream, device_->type(), gate_up.data(), gate_up.rows() / 2, gate_up.columns(), x,
-                           rows, out);
-    return;
-  }
-  run(stream, plan, shape, gate_up.data(), x, scratch);
-  silu_multiply(stream, device_->type(), scratch, out, rows, gate_up.rows() / 2);
+  const Shape shape{gate_up.rows(), gate_up.columns(), rows, device_->type(), true};
+  const Operands operands{gate_up.data(), x, scratch, out};
+  run(stream, plan_of(stream, shape, operands), shape, operands);
 }
 
 }  // namespace weir::cuda

@@ -1,6 +1,7 @@
 #include "backend/cuda/launch.h"
 #include "backend/cuda/operators.h"
 #include "backend/cuda/ptx.h"
+#include "backend/cuda/silu.h"
 #include "backend/cuda/vector.h"
 
 namespace weir::cuda {
@@ -8,9 +9,6 @@ namespace {
 
 // Small, so that one row is spread over several multiprocessors.
 constexpr int32_t kThreads = 128;
-
-// 0 where e^-x is infinite.
-__device__ __forceinline__ float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
 
 // A thread computes kWidth columns of a row.
 template <typename T, int32_t kWidth>
