@@ -303,6 +303,12 @@ class StepMeter {
       attempt("decode step, top-p", [&] { sampled(runtime, sequences, variant); });
       attempt("swap", [&] { swap(runtime, sequences, plan.kv_block_bytes, variant); });
     }
+    if (std::find(options_.contexts.begin(), options_.contexts.end(), mixed_context()) ==
+        options_.contexts.end()) {
+      report_.skip(
+          "mixed step, top-p and swap",
+          "they are measured at context " + std::to_string(mixed_context()) + ", which was not asked for");
+    }
     for (const weir_sequence sequence : sequences) runtime.free(sequence);
     for (const int64_t tokens : options_.prompts) {
       attempt("prefill step " + std::to_string(tokens), [&] { prefill(runtime, tokens, variant); });
