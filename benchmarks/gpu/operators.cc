@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -154,6 +155,9 @@ class OperatorMeter {
   void attend(const std::string& name, const std::string& variant, const ModelShape& model,
               const std::string& kv, const std::vector<int64_t>& contexts, int64_t queries, int64_t context) {
     const bool decodes = queries == 1;
+    const int64_t tokens = std::accumulate(contexts.begin(), contexts.end(), int64_t{0});
+    const int64_t mean = tokens / static_cast<int64_t>(contexts.size());
+    const std::string note = mean == context ? "" : "mean " + std::to_string(mean) + " tokens";
     const BenchmarkBatch batch(contexts, queries, kBlockSize, decodes);
     const StepBatch& view = batch.view();
     const std::unique_ptr<KvPool> pool = make_pool(model, kv, batch.blocks());
@@ -175,7 +179,8 @@ class OperatorMeter {
                                qkv.first(padded.tokens), *pool, out.first(padded.tokens));
         });
     add(name, variant, decodes ? view.entries : 0, context,
-        attention_work(model, format_of(kv, pool->layout().element), entries), std::move(samples));
+        attention_work(model, format_of(kv, pool->layout().element), entries), std::move(samples), true,
+        note);
   }
 
   void decode_attention(const ModelShape& model, const std::string& kv, bool is_ragged) {

@@ -94,17 +94,19 @@ void Report::add(const Result& result) {
   results_.push_back(result);
   if (columns_ != result.group) {
     columns_ = result.group;
-    print(text("%-22s %-24s %6s %7s %12s %6s %9s %9s %10s %6s %s", "name", "variant", "batch", "context",
+    print(text("%-25s %-22s %6s %7s %12s %7s %9s %9s %10s %6s %s", "name", "variant", "batch", "context",
                "median", "+-", "GB/s", "TFLOP/s", "tokens/s", "share", "of"));
   }
   const double seconds = result.seconds.median;
-  print(text("%-22s %-24s %6s %7s %12s %5.1f%% %9s %9s %10s %5.1f%% %s%s%s", result.name.c_str(),
+  print(text("%-25s %-22s %6s %7s %12s %6.1f%% %9s %9s %10s %6s %s%s%s", result.name.c_str(),
              result.variant.c_str(), number_or_blank(result.batch).c_str(),
              number_or_blank(result.context).c_str(), format_duration(seconds).c_str(),
              percent_of_median(result.seconds), rate_or_blank(result.work.bytes, seconds, 1e9).c_str(),
              rate_or_blank(result.work.operations, seconds, 1e12).c_str(),
-             rate_or_blank(static_cast<double>(result.tokens), seconds, 1).c_str(), 100 * result.share(),
-             result.bound.c_str(), result.note.empty() ? "" : "; ", result.note.c_str()));
+             rate_or_blank(static_cast<double>(result.tokens), seconds, 1).c_str(),
+             result.floor_seconds > 0 ? text("%.1f%%", 100 * result.share()).c_str() : "",
+             result.bound.c_str(), result.bound.empty() || result.note.empty() ? "" : "; ",
+             result.note.c_str()));
 }
 
 void Report::add(const MemoryLine& line) {

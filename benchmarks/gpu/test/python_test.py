@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Tests of ../summary.py and of what ../peers.py can do without PyTorch."""
+"""Tests of ../summary.py, ../llama_peer.py, ../make_gguf.py, and of what ../peers.py can do without PyTorch."""
 
 import contextlib
 import importlib.util
 import io
 import json
+import os
 import pathlib
+import struct
+import sys
 import tempfile
 import unittest
 
@@ -19,8 +22,11 @@ def load(name):
     return module
 
 
+sys.path.insert(0, str(HERE.parent))
 summary = load("summary")
 peers = load("peers")
+llama_peer = load("llama_peer")
+make_gguf = load("make_gguf")
 
 
 def point(name, variant, batch, context, median, **more):
@@ -101,6 +107,69 @@ class PeersTest(unittest.TestCase):
         for wrong in (["--measure", "all"], ["--batches", "0"], ["--nothing"]):
             with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
                 peers.arguments_of(wrong)
+
+
+STAND_IN = """#!/bin/sh
+echo "$@" >> "$CALLS"
+echo "loading"
+echo '{"pp": 496, "tg": 1, "pl": 8, "t_pp": 0.5, "t_tg": 9.0}'
+echo '{"pp": 496, "tg": 32, "pl": 8, "t_pp": 0.5, "t_tg": 0.16}'
+"""
+
+
+class LlamaPeerTest(unittest.TestCase):
+    def test_measures_with_a_stand_in(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program, calls = pathlib.Path(folder, "bench"), pathlib.Path(folder, "calls")
+            program.write_text(STAND_IN)
+            program.chmod(0o755)
+            written = pathlib.Path(folder, "peers-llama.json")
+            os.environ["CALLS"] = str(calls)
+            with contextlib.redirect_stdout(io.StringIO()):
+                llama_peer.main([str(program), "m.gguf", "--json", str(written), "--batches", "8", "--contexts", "512",
+                                 "--prompts", "2048"])  # fmt: skip
+            results = json.loads(written.read_text())["results"]
+            first = calls.read_text().splitlines()[0]
+        self.assertEqual(summary.key_of(results[0]), ("decode step", "llama-2-7b kv fp16", 8, 512))
+        # The line with one step does not count.
+        self.assertAlmostEqual(results[0]["seconds"]["median"], 0.005)
+        self.assertEqual(results[1]["seconds"]["median"], 0.5)
+        self.assertIn("-npp 496 -ntg 1,32 -npl 8", first)
+        self.assertIn("--ctx-size 6144", first)
+
+    def test_a_program_that_fails_is_left_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            written = pathlib.Path(folder, "peers-llama.json")
+            with contextlib.redirect_stdout(io.StringIO()):
+                llama_peer.main(["/bin/false", "m.gguf", "--json", str(written), "--batches", "8", "--prompts", "512"])
+            content = json.loads(written.read_text())
+        self.assertEqual(content["results"], [])
+        self.assertEqual(len(content["left_out"]), 3)
+
+
+class MakeGgufTest(unittest.TestCase):
+    CONFIG = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+                  vocab_size=100, max_position_embeddings=256, rms_norm_eps=1e-5, rope_theta=10000.0)  # fmt: skip
+
+    def test_tensors_lie_where_the_header_says(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "model.gguf")
+            make_gguf.write(self.CONFIG, path)
+            content = path.read_bytes()
+        self.assertEqual(struct.unpack("<4sIQQ", content[:24]), (b"GGUF", 3, 21, 14))
+        sizes = [make_gguf.size_of(rows, columns) for _, rows, columns in make_gguf.tensors_of(self.CONFIG)]
+        data = sum(make_gguf.aligned(size) for size in sizes)
+        # The last tensor is the head; before it, the gains of the last norm.
+        head = 100 * 64 * 2
+        self.assertEqual(content[-head - 256 : -head], struct.pack("<64f", *[1.0] * 64))
+        weights = struct.unpack("<6400e", content[-head:])
+        deviation = (sum(weight * weight for weight in weights) / 6400) ** 0.5
+        self.assertAlmostEqual(deviation, 0.02, delta=0.002)
+        self.assertEqual((len(content) - data) % 32, 0)
+
+    def test_tied_embeddings_are_refused(self):
+        with self.assertRaises(ValueError):
+            make_gguf.write(dict(self.CONFIG, tie_word_embeddings=True), "/dev/null")
 
 
 if __name__ == "__main__":
