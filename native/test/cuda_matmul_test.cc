@@ -101,7 +101,7 @@ void check_kernels() {
       const Product<T> product(size, rows);
       for (const NamedKernel& kernel : kKernels) {
         if (rows > kernel.most_rows || size.in % kernel.multiple != 0) continue;
-        CAPTURE(kernel.name);
+        CAPTURE(std::string(kernel.name));
         const DeviceArray<T> out(rows * size.out);
         kernel.run(test_stream(), kTypeOf<T>, product.weight_on_device.data(), size.out, size.in,
                    product.x_on_device.data(), rows, out.data(), kTypeOf<T>);
@@ -139,7 +139,7 @@ void check_invariance() {
     const std::vector<float> tensor_cores = sums_of_row(kKernels[2], product, size, 0, kAll, kRow);
     for (const NamedKernel& kernel : kKernels) {
       if (size.in % kernel.multiple != 0) continue;
-      CAPTURE(kernel.name);
+      CAPTURE(std::string(kernel.name));
       std::optional<std::vector<float>> alone;
       for (const int64_t rows : kRows) {
         if (rows > kernel.most_rows) break;
@@ -340,7 +340,7 @@ TEST_CASE("cuda matmul: a failure of cuBLASLt is an error, and leaves nothing be
         Fault{"cublasLtMatmulPreferenceSetAttribute", 7, WEIR_INTERNAL},
         Fault{"cublasLtMatmulAlgoGetHeuristic", 7, WEIR_INTERNAL}, Fault{"cublasLtMatmul", 14, WEIR_INTERNAL},
         Fault{"cublasLtMatmul", 13, WEIR_DEVICE_FAILED}}) {
-    CAPTURE(fault.function);
+    CAPTURE(std::string(fault.function));
     const Size size{64, 64};
     const Product<__half> product(size, 300);
     const std::unique_ptr<Weight> weight = load(product.weight, size);

@@ -107,9 +107,9 @@ std::string CublasLt::describe() const {
 
 void check_cublaslt(lt::Status status, const char* what) {
   if (status == 0) return;
-  // A device that has failed says why itself.
+  // A device that has failed says why itself. Other errors may be from earlier calls.
   const cudaError_t error = cudaPeekAtLastError();
-  if (error != cudaSuccess) check(error, what);
+  if (is_sticky(error)) check(error, what);
   const std::string message = std::string(what) + ": cuBLASLt gives status " + std::to_string(status);
   if (status == kAllocationFailed || status == kNotInitialized) {
     throw Error(WEIR_OUT_OF_MEMORY, message + ", it lacks memory; lower weir_cache_options.blocks or .bytes");
