@@ -1,6 +1,7 @@
-// What bf16 and int8 cost in accuracy against fp32, on one model: the error of logits, the flips of the most
-// likely token and the Kullback-Leibler divergence of the next token's distribution. Prompts are those of
-// golden.json where the model's folder has one, followed by their golden continuation, and random ones.
+// What less than fp32 costs in accuracy, on the CPU and, if there is one, on the CUDA device, on one model:
+// the error of logits, the flips of the most likely token and the Kullback-Leibler divergence of the next
+// token's distribution. Prompts are those of golden.json where the model's folder has one, followed by their
+// golden continuation, and random ones.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -31,13 +32,21 @@ void check(weir_status status, const char* what) {
   std::exit(1);
 }
 
-// A model in one precision, with room for one sequence.
+struct Arithmetic {
+  const char* name;
+  weir_device_kind kind;
+  weir_precision precision;
+  weir_precision kv_precision;
+};
+
+// A model in one arithmetic, with room for one sequence.
 class Engine {
  public:
-  Engine(const std::string& directory, weir_precision precision, bool random) {
+  Engine(const std::string& directory, const Arithmetic& arithmetic, bool random) {
     auto device_options = make<weir_device_options>();
-    device_options.precision = precision;
-    check(weir_device_open(&device_options, &device_, &failure), "opening the CPU");
+    device_options.kind = arithmetic.kind;
+    device_options.precision = arithmetic.precision;
+    check(weir_device_open(&device_options, &device_, &failure), "opening the device");
     auto options = make<weir_model_options>();
     options.weights = random ? WEIR_WEIGHTS_RANDOM : WEIR_WEIGHTS_FILES;
     options.seed = 1;
@@ -46,6 +55,7 @@ class Engine {
     check(weir_model_describe(model_, &info_, &failure), "describing the model");
     auto cache_options = make<weir_cache_options>();
     cache_options.blocks = info_.context_length / 16 + 2;
+    cache_options.kv_precision = arithmetic.kv_precision;
     check(weir_cache_create(model_, &cache_options, &cache_, &failure), "making the cache");
     auto step_options = make<weir_step_options>();
     step_options.max_entries = 1;
@@ -173,7 +183,7 @@ struct Difference {
   }
 
   void print(const char* prompts, const char* precision) const {
-    std::printf("%-8s %-5s %9lld %10.3f %10.4f %6lld %13.3f %13.2e %13.2e\n", prompts, precision,
+    std::printf("%-8s %-19s %9lld %10.3f %10.4f %6lld %13.3f %13.2e %13.2e\n", prompts, precision,
                 static_cast<long long>(positions), largest_error,
                 std::sqrt(squares / static_cast<double>(elements)), static_cast<long long>(flips),
                 largest_flipped_margin, divergence / static_cast<double>(positions), largest_divergence);
@@ -185,19 +195,30 @@ void compare(const char* name, const std::vector<Prompt>& prompts, const std::st
   if (prompts.empty()) return;
   std::vector<std::vector<std::vector<float>>> exact;
   {
-    Engine engine(directory, WEIR_PRECISION_FP32, random);
+    Engine engine(directory, {"cpu fp32", WEIR_DEVICE_CPU, WEIR_PRECISION_FP32, WEIR_PRECISION_DEFAULT},
+                  random);
     for (const Prompt& prompt : prompts) exact.push_back(engine.logits(prompt.tokens, prompt.first));
   }
-  constexpr std::pair<weir_precision, const char*> kPrecisions[] = {{WEIR_PRECISION_BF16, "bf16"},
-                                                                    {WEIR_PRECISION_INT8, "int8"}};
-  for (const auto& [precision, precision_name] : kPrecisions) {
-    Engine engine(directory, precision, random);
+  constexpr weir_precision kSame = WEIR_PRECISION_DEFAULT;
+  constexpr Arithmetic kArithmetics[] = {
+      {"cpu bf16", WEIR_DEVICE_CPU, WEIR_PRECISION_BF16, kSame},
+      {"cpu int8", WEIR_DEVICE_CPU, WEIR_PRECISION_INT8, kSame},
+      {"cuda fp16", WEIR_DEVICE_CUDA, WEIR_PRECISION_FP16, kSame},
+      {"cuda bf16", WEIR_DEVICE_CUDA, WEIR_PRECISION_BF16, kSame},
+      {"cuda fp16, KV bf16", WEIR_DEVICE_CUDA, WEIR_PRECISION_FP16, WEIR_PRECISION_BF16},
+      {"cuda fp16, KV int8", WEIR_DEVICE_CUDA, WEIR_PRECISION_FP16, WEIR_PRECISION_INT8},
+      {"cuda fp16, KV fp8", WEIR_DEVICE_CUDA, WEIR_PRECISION_FP16, WEIR_PRECISION_FP8}};
+  const bool cuda = weir_device_probe(WEIR_DEVICE_CUDA, 0, &failure) == WEIR_OK;
+  if (!cuda) std::printf("no CUDA: %s\n", failure.message);
+  for (const Arithmetic& arithmetic : kArithmetics) {
+    if (arithmetic.kind == WEIR_DEVICE_CUDA && !cuda) continue;
+    Engine engine(directory, arithmetic, random);
     Difference difference;
     for (size_t i = 0; i < prompts.size(); i++) {
       const auto rows = engine.logits(prompts[i].tokens, prompts[i].first);
       for (size_t j = 0; j < rows.size(); j++) difference.add(exact[i][j], rows[j]);
     }
-    difference.print(name, precision_name);
+    difference.print(name, arithmetic.name);
   }
 }
 
@@ -226,7 +247,7 @@ int main(int count, char** arguments) {
   }
   std::printf("%s, against fp32: error of logits, flips of the most likely token, KL divergence in nats\n",
               directory.c_str());
-  std::printf("%-8s %-5s %9s %10s %10s %6s %13s %13s %13s\n", "prompts", "", "positions", "max error", "RMS",
+  std::printf("%-8s %-19s %9s %10s %10s %6s %13s %13s %13s\n", "prompts", "", "positions", "max error", "RMS",
               "flips", "flipped margin", "mean KL", "max KL");
   if (!random) compare("golden", golden_prompts(directory), directory, random);
   compare("random", random_prompts(prompts, length, info.vocabulary_size), directory, random);

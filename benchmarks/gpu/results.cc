@@ -148,6 +148,7 @@ nlohmann::ordered_json Report::json() const {
     if (result.floor_by_part_seconds > 0) one["floor_by_part_seconds"] = result.floor_by_part_seconds;
     one["share"] = result.share();
     one["bound"] = result.bound;
+    if (const double goal = goal_of(result); goal > 0) one["goal"] = goal;
     if (!result.note.empty()) one["note"] = result.note;
     json["results"].push_back(std::move(one));
   }

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""Joins what the stages of ./run have written into one table: summary.py FOLDER.
+"""Joins what the stages of ./run have written into one table: summary.py [--short] FOLDER.
 
 Reads ceilings.json, operators.json, steps.json (weir_gpu_benchmark), and peers*.json (peers.py, or anything else that
 writes the same: PEERS.md), as far as they are there. Prints the ceilings, then every point that a goal is set for or that
 a peer was measured at, with the share of its floor and the ratio to each peer (how many times as fast as the peer Weir
-is), then what was taken of the device's memory.
+is), then what was taken of the device's memory. --short leaves out the points without a goal and those of peers alone.
 """
 
 import json
 import pathlib
 import sys
 
-# What issue 5 asks of a point, as a share of its floor: see Report::summary in results.cc.
 SHOWN = ("decode attention", "prefill attention", "matmul", "decode step", "prefill step", "mixed step", "swap")
 
 
@@ -34,13 +33,20 @@ def duration(seconds):
     return f"{seconds * 1e6:.1f} us" if seconds < 1e-3 else f"{seconds * 1e3:.3f} ms"
 
 
-def table(runs, peers):
+def verdict(result):
+    """Whether the point reaches its goal, a share of its floor that results.cc sets."""
+    if "goal" not in result:
+        return ""
+    return "met" if result["share"] >= result["goal"] else f"MISS {100 * result['goal']:.0f}%"
+
+
+def table(runs, peers, short):
     """Lines for the points of all runs; `peers` maps a point to {peer: seconds}."""
     names = sorted({name for of_point in peers.values() for name in of_point})
     lines = []
     for run in runs:
         for result in run.get("results", []):
-            if not result["name"].startswith(SHOWN):
+            if not result["name"].startswith(SHOWN) or (short and "goal" not in result):
                 continue
             of_point = peers.get(key_of(result), {})
             seconds = result["seconds"]["median"]
@@ -50,20 +56,20 @@ def table(runs, peers):
             )
             share = result.get("share", 0)
             lines.append(
-                f"{result['name']:<24} {result.get('variant', ''):<22} {result.get('batch', 0) or '':>5}"
+                f"{result['name']:<24} {result.get('variant', ''):<20} {result.get('batch', 0) or '':>5}"
                 f" {result.get('context', 0) or '':>6} {duration(seconds):>12}"
-                f" {f'{100 * share:.1f}%' if share else '':>7}{ratios}"
+                f" {f'{100 * share:.1f}%' if share else '':>7} {verdict(result):<8}{ratios}"
             )
     if lines:
         heading = (
-            f"{'point':<24} {'variant':<22} {'batch':>5} {'contxt':>6} {'median':>12} {'floor':>7}"
+            f"{'point':<24} {'variant':<20} {'batch':>5} {'contxt':>6} {'median':>12} {'floor':>7} {'goal':<8}"
             + "".join(f" {name[:10]:>10}" for name in names)
         )
         lines.insert(0, heading)
     return lines
 
 
-def main(folder):
+def main(folder, short=False):
     folder = pathlib.Path(folder)
     runs = [run for name in ("ceilings", "operators", "steps") if (run := read(folder / f"{name}.json"))]
     peers = {}
@@ -79,9 +85,9 @@ def main(folder):
     for run in runs[-1:]:
         for ceiling in run.get("ceilings", []):
             print(f"{ceiling['name']:<24} {ceiling['value']:>10.2f} {ceiling['unit']}")
-    for line in table(runs, peers):
+    for line in table(runs, peers, short):
         print(line)
-    unmatched = set(peers) - {key_of(result) for run in runs for result in run.get("results", [])}
+    unmatched = set() if short else set(peers) - {key_of(result) for run in runs for result in run.get("results", [])}
     for point in sorted(unmatched, key=str):
         for name, seconds in sorted(peers[point].items()):
             print(f"{name}: {' '.join(str(part) for part in point if part)}: {duration(seconds)}")
@@ -97,6 +103,7 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    folders = [argument for argument in sys.argv[1:] if argument != "--short"]
+    if len(folders) != 1:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(folders[0], "--short" in sys.argv))

@@ -33,10 +33,10 @@ def point(name, variant, batch, context, median, **more):
     return dict(name=name, variant=variant, batch=batch, context=context, seconds=dict(median=median), **more)
 
 
-def printed(folder):
+def printed(folder, short=False):
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        status = summary.main(folder)
+        status = summary.main(folder, short)
     return status, out.getvalue()
 
 
@@ -45,7 +45,11 @@ class SummaryTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             steps = dict(
                 ceilings=[dict(name="read-only bandwidth", value=4300.0, unit="GB/s")],
-                results=[point("decode step", "llama-2-7b kv fp16", 64, 512, 8e-3, share=0.89)],
+                results=[
+                    point("decode step", "llama-2-7b kv fp16", 64, 512, 8e-3, share=0.89, goal=0.85),
+                    point("decode step", "llama-2-7b kv fp16", 128, 512, 9e-3, share=0.5, goal=0.8),
+                    point("matmul head", "llama-2-7b fp16", 64, 0, 1e-4, share=0.7),
+                ],
                 memory=[dict(what="weights", planned_bytes=2**30, taken_bytes=2**29)],
                 left_out=[dict(what="decode step 256 x 1024", why="no room")],
             )
@@ -59,11 +63,17 @@ class SummaryTest(unittest.TestCase):
             pathlib.Path(folder, "steps.json").write_text(json.dumps(steps))
             pathlib.Path(folder, "peers-x.json").write_text(json.dumps(peer))
             status, text = printed(folder)
+            short = printed(folder, True)[1]
         self.assertEqual(status, 0)
         row = next(line for line in text.splitlines() if line.startswith("decode step"))
         # The peer's better time counts: 10 ms against 8.
         self.assertIn("1.25x", row)
-        self.assertIn("89.0%", row)
+        self.assertIn("89.0% met", row)
+        self.assertIn("50.0% MISS 80%", text)
+        self.assertIn("matmul head", text)
+        self.assertNotIn("matmul head", short)
+        self.assertIn("MISS 80%", short)
+        self.assertNotIn("PyTorch: decode", short)
         self.assertIn("PyTorch: decode step llama-2-7b kv fp16 8 512: 5.000 ms", text)
         self.assertIn("read-only bandwidth         4300.00 GB/s", text)
         self.assertIn("planned     1024.0 MiB taken      512.0 MiB", text)

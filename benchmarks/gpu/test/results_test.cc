@@ -70,6 +70,9 @@ TEST_CASE("the goals of decode steps: 85 % up to batch 64, 80 % above") {
   report.add(other);
   const std::vector<std::string> lines = report.summary();
   REQUIRE(lines.size() == 2);
+  CHECK(report.json()["results"][0]["goal"] == 0.85);
+  CHECK(report.json()["results"][1]["goal"] == 0.80);
+  CHECK_FALSE(report.json()["results"][2].contains("goal"));
   CHECK(lines[0].starts_with("MISS decode step"));
   CHECK(lines[1].starts_with("met  decode step"));
 }
