@@ -205,7 +205,6 @@ void compare(const char* name, const std::vector<Prompt>& prompts, const std::st
       {"cpu int8", WEIR_DEVICE_CPU, WEIR_PRECISION_INT8, kSame},
       {"cuda fp16", WEIR_DEVICE_CUDA, WEIR_PRECISION_FP16, kSame},
       {"cuda bf16", WEIR_DEVICE_CUDA, WEIR_PRECISION_BF16, kSame},
-      {"cuda fp16, KV bf16", WEIR_DEVICE_CUDA, WEIR_PRECISION_FP16, WEIR_PRECISION_BF16},
       {"cuda fp16, KV int8", WEIR_DEVICE_CUDA, WEIR_PRECISION_FP16, WEIR_PRECISION_INT8},
       {"cuda fp16, KV fp8", WEIR_DEVICE_CUDA, WEIR_PRECISION_FP16, WEIR_PRECISION_FP8}};
   const bool cuda = weir_device_probe(WEIR_DEVICE_CUDA, 0, &failure) == WEIR_OK;

@@ -245,7 +245,7 @@ typedef struct weir_cache_options {
   int64_t bytes;          /* capacity in bytes, rounded down to whole blocks; exactly one of blocks, bytes is not 0 */
   int64_t swap_blocks;    /* host swap space in blocks; 0 = none */
   int32_t max_sequences;  /* sequences that may exist at once; 0 = 65536 */
-  weir_precision kv_precision; /* of keys and values; DEFAULT = as the model's activations. WEIR_UNSUPPORTED if the device
+  weir_precision kv_precision; /* of keys and values; DEFAULT = as the model's activations; on CUDA also INT8 and FP8. WEIR_UNSUPPORTED if the device
                                   keeps no such KV */
 } weir_cache_options;
 

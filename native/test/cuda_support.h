@@ -14,13 +14,19 @@
 
 #include "backend/cuda/element_type.h"
 #include "backend/cuda/error.h"
+#include "backend/cuda/launch.h"
 
 namespace weir::test {
 
 // Whether there is a device; says so if not.
 inline bool has_cuda_device() {
   int count = 0;
-  if (cudaGetDeviceCount(&count) == cudaSuccess && count > 0) return true;
+  if (cudaGetDeviceCount(&count) == cudaSuccess && count > 0) {
+    cudaDeviceProp properties{};
+    cuda::check(cudaGetDeviceProperties(&properties, 0), "a test");
+    cuda::current_compute_capability = properties.major * 10 + properties.minor;
+    return true;
+  }
   MESSAGE("skipped: no CUDA device");
   return false;
 }

@@ -33,7 +33,13 @@ class CudaBackend final : public Backend {
         return {device_->precision(), bytes_of(device_->type()), false};
       case WEIR_PRECISION_FP16:
       case WEIR_PRECISION_BF16:
-        return {precision, 2, false};
+        // The attention kernels multiply keys and values of 16 bits as they are.
+        if (precision == device_->precision()) return {precision, 2, false};
+        throw Error(WEIR_UNSUPPORTED,
+                    "weir_cache_options.kv_precision is " + std::to_string(precision) +
+                        " and weir_device_options.precision " + std::to_string(device_->precision()) +
+                        "; keys and values of 16 bits are of the type of the activations: use "
+                        "WEIR_PRECISION_DEFAULT, WEIR_PRECISION_INT8 or WEIR_PRECISION_FP8");
       case WEIR_PRECISION_INT8:
       case WEIR_PRECISION_FP8:
         return {precision, 1, true};

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "backend/cuda/error.h"
+#include "backend/cuda/launch.h"
 #include "core/error.h"
 
 namespace weir::cuda {
@@ -119,7 +120,10 @@ Device::Device(const weir_device_options& options)
   check(cudaFree(nullptr), "opening the CUDA device");
 }
 
-void Device::use() const { check(cudaSetDevice(ordinal_), "choosing the CUDA device"); }
+void Device::use() const {
+  check(cudaSetDevice(ordinal_), "choosing the CUDA device");
+  current_compute_capability = compute_capability_;
+}
 
 int64_t Device::available_memory() const {
   use();

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "backend/cuda/error.h"
@@ -17,6 +18,9 @@
 #endif
 
 namespace weir::cuda {
+
+// Compute capability of the device that the calling thread uses, as Device::use() left it; 0 before.
+inline thread_local int32_t current_compute_capability = 0;
 
 struct LaunchShape {
   dim3 grid;
@@ -40,7 +44,7 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, cudaStream_
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = stream;
   config.attrs = &attribute;
-  config.numAttrs = shape.overlaps_previous ? 1 : 0;
+  config.numAttrs = shape.overlaps_previous && current_compute_capability >= 90 ? 1 : 0;
   check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), "launching a kernel");
 }
 
