@@ -12,9 +12,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "backend/cuda/current_device.h"
 #include "backend/cuda/element_type.h"
 #include "backend/cuda/error.h"
-#include "backend/cuda/launch.h"
 
 namespace weir::test {
 

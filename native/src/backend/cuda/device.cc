@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <string>
 
+#include "backend/cuda/current_device.h"
 #include "backend/cuda/error.h"
-#include "backend/cuda/launch.h"
 #include "core/error.h"
 
 namespace weir::cuda {

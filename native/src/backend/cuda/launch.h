@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "backend/cuda/current_device.h"
 #include "backend/cuda/error.h"
 
 // Declares `unsigned char* name`: the dynamic shared memory of the block, aligned for bulk copies.
@@ -18,9 +19,6 @@
 #endif
 
 namespace weir::cuda {
-
-// Compute capability of the device that the calling thread uses, as Device::use() left it; 0 before.
-inline thread_local int32_t current_compute_capability = 0;
 
 struct LaunchShape {
   dim3 grid;
