@@ -128,8 +128,9 @@ enum {
   WEIR_DEVICE_PIN_THREADS = 1,  /* CPU: each operator thread stays on a processor of its own; not the thread that runs a step, for
                                    which the first processor is left, nor those of another device, which may have the same */
   WEIR_DEVICE_DETERMINISTIC = 2, /* only kernels that add up in a fixed order: the numbers of a sequence do not depend on
-                                   what else is in its batch. Slow in fp32 on the CPU; on CUDA every multiplication takes
-                                   one algorithm for all sizes of batch */
+                                   what else is in its batch, as long as prompts are cut into the same chunks (on CUDA
+                                   a chunk of one token adds up in another order than a longer one). Slow in fp32 on
+                                   the CPU; on CUDA it does without cuBLASLt's multiplications */
   WEIR_DEVICE_NO_GRAPHS = 4     /* CUDA: launch the kernels of every step one by one, instead of replaying a recorded graph
                                    for steps of decodes alone */
 };
@@ -226,7 +227,8 @@ WEIR_API weir_status weir_model_inspect(const char* directory, const weir_model_
 
 /*
  * Loads a `LlamaForCausalLM` folder: config.json and one or many *.safetensors (with model.safetensors.index.json),
- * F32, F16 or BF16, memory-mapped while loading. Everything is checked before memory for weights is taken.
+ * F32, F16 or BF16, memory-mapped while loading. Everything but the values of weights is checked before memory for them is
+ * taken; WEIR_UNSUPPORTED if one is too large for fp16.
  * WEIR_IO_ERROR, WEIR_INVALID_MODEL, WEIR_UNSUPPORTED, WEIR_OUT_OF_MEMORY.
  */
 WEIR_API weir_status weir_model_load(weir_device* device, const char* directory, const weir_model_options* options,
@@ -401,7 +403,10 @@ typedef struct weir_step_report {
   int64_t nanoseconds;       /* from entry to return */
 } weir_step_report;
 
-/* WEIR_OUT_OF_MEMORY if the workspace does not fit. */
+/*
+ * WEIR_OUT_OF_MEMORY if the workspace does not fit; WEIR_UNSUPPORTED if the device cannot compute attention with heads of the
+ * model's size (CUDA: even, at most 256); WEIR_DEVICE_FAILED.
+ */
 WEIR_API weir_status weir_step_create(weir_cache* cache, const weir_step_options* options, weir_step** step,
                                       weir_error* error);
 WEIR_API weir_status weir_step_buffers_get(weir_step* step, weir_step_buffers* buffers, weir_error* error);
@@ -447,7 +452,8 @@ typedef struct weir_memory_plan {
 /*
  * What a model, a cache and a step with these options would take on `device`, without taking it: config.json is read
  * and, for WEIR_WEIGHTS_FILES, the headers of the weights. Every options pointer may be null. With neither blocks nor bytes in
- * `cache`, the plan gives the KV pool what is left; pass its kv_blocks to weir_cache_create.
+ * `cache`, the plan gives the KV pool what is left. Leave some of it: CUDA loads the code of kernels when they are first
+ * used, which is not in the plan (weir's engine leaves 1 GiB).
  * WEIR_IO_ERROR, WEIR_INVALID_MODEL, WEIR_UNSUPPORTED.
  */
 WEIR_API weir_status weir_plan_memory(weir_device* device, const char* directory, const weir_model_options* model,

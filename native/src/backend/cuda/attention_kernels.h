@@ -158,6 +158,7 @@ __device__ __forceinline__ void finish_chunk(const AttentionParameters& p, const
     if (before != work.chunks - 1) return;
     if (lane == 0) *finished = 0;
     __threadfence();
+    __syncwarp();
 
     largest = kNoScore;
     for (int32_t chunk = lane; chunk < work.chunks; chunk += kLanes) {

@@ -74,7 +74,11 @@ class CudaContext final : public Context {
         sample_scratch_(sample_scratch_bytes(limits.max_samples, limits.vocabulary_size), kSampleMemory),
         seen_((limits.vocabulary_size + 63) / 64) {}
 
-  ~CudaContext() override { cudaStreamSynchronize(stream_.get()); }
+  ~CudaContext() override {
+    // The thread may never have used the device. After an error of it there is nothing left to wait for.
+    cudaSetDevice(device_->ordinal());
+    cudaStreamSynchronize(stream_.get());
+  }
 
   static int64_t bytes(const Device& device, const ContextLimits& limits) {
     const AttentionLimits attention = attention_limits(device, limits);
@@ -94,7 +98,11 @@ class CudaContext final : public Context {
         // Once for real, so that what is found out and set up at the first use is not recorded.
         forward(padded);
         stream_.synchronize("preparing decode steps");
-        if (device_->graphs()) graphs_.record(bucket, stream_.get(), [&] { forward(padded); });
+        if (!device_->graphs()) return;
+        graphs_.record(bucket, stream_.get(), [&] { forward(padded); });
+        // What the first replay sets up is done before the first request.
+        graphs_.replay(bucket, stream_.get());
+        stream_.synchronize("preparing decode steps");
       });
     }
   }

@@ -41,6 +41,18 @@ int device_count() {
         "CUDA_VISIBLE_DEVICES, or "
         "use the device kind cpu");
   }
+  if (error == cudaErrorSystemNotReady) {
+    unavailable(
+        "no CUDA device: the system is not ready yet; on machines with NVSwitch the service "
+        "nvidia-fabricmanager must run, in the "
+        "driver's version. Or use the device kind cpu");
+  }
+  if (error == cudaErrorSystemDriverMismatch) {
+    unavailable(
+        "no CUDA device: the driver in the kernel and its libraries (libcuda.so.1) are of different "
+        "versions; restart the "
+        "machine after an update, or make the container's match. Or use the device kind cpu");
+  }
   unavailable(describe(error, "no CUDA device"));
 }
 
@@ -58,8 +70,18 @@ cudaDeviceProp properties_of(int32_t ordinal) {
   if (!supported) {
     unavailable("the CUDA device " + std::string(properties.name) + " has compute capability " +
                 std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-                ", and this build has code for 8.x (A100) and 9.0 (H100, H200); use another device "
+                ", and this build has code for 8.0 (A100) and 9.0 (H100, H200); use another device "
                 "(weir_device_options.ordinal), or the device kind cpu");
+  }
+  // What A100 has, and the largest kernels take.
+  constexpr size_t kSharedBytes = 163 * 1024;
+  if (properties.sharedMemPerBlockOptin < kSharedBytes) {
+    unavailable(
+        "the CUDA device " + std::string(properties.name) + " has " +
+        std::to_string(properties.sharedMemPerBlockOptin) +
+        " bytes of shared memory for a block, and the kernels need " + std::to_string(kSharedBytes) +
+        ", as A100, H100 and H200 have; use another device (weir_device_options.ordinal), or the device "
+        "kind cpu");
   }
   return properties;
 }

@@ -8,6 +8,7 @@ bool is_sticky(cudaError_t error) {
   switch (error) {
     case cudaErrorECCUncorrectable:
     case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContained:
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchTimeout:
     case cudaErrorContextIsDestroyed:
@@ -21,6 +22,9 @@ bool is_sticky(cudaError_t error) {
     case cudaErrorCudartUnloading:
     case cudaErrorDevicesUnavailable:
     case cudaErrorSystemDriverMismatch:
+    case cudaErrorTensorMemoryLeak:
+    case cudaErrorMpsClientTerminated:
+    case cudaErrorExternalDevice:
     case cudaErrorUnknown:
       return true;
     default:

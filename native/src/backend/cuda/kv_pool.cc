@@ -23,6 +23,7 @@ CudaKvPool::CudaKvPool(std::shared_ptr<const Device> device, const KvLayout& lay
 
 CudaKvPool::~CudaKvPool() {
   // The copies use memory that goes now. After an error of the device there is nothing left to wait for.
+  cudaSetDevice(device_->ordinal());
   cudaStreamSynchronize(stream_.get());
 }
 

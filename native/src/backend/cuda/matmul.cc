@@ -247,12 +247,20 @@ std::unique_ptr<Matmul::Plan> Matmul::fastest_plan(cudaStream_t stream, const Sh
   for (const Choice& choice : choices) {
     std::unique_ptr<Plan> plan = plan_for(shape, choice);
     if (choices.size() == 1) return plan;
-    const float elapsed = milliseconds(stream, *plan, shape, operands);
+    float elapsed = 0;
+    try {
+      elapsed = milliseconds(stream, *plan, shape, operands);
+    } catch (const Error&) {
+      // A proposal of cuBLASLt that does not work here is none, unless the device has failed.
+      check(cudaStreamSynchronize(stream), kMultiplying);
+      if (choice.kind == Kind::kCublasLt) continue;
+      throw;
+    }
     if (best != nullptr && elapsed >= shortest) continue;
     best = std::move(plan);
     shortest = elapsed;
   }
-  return best;
+  return best != nullptr ? std::move(best) : plan_for(shape, {Kind::kTiled, {}});
 }
 
 std::unique_ptr<Matmul::Plan> Matmul::make_plan(cudaStream_t stream, const Shape& shape,

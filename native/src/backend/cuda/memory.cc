@@ -51,6 +51,7 @@ DeviceMemory::DeviceMemory(int64_t bytes, const char* what)
     : Memory(allocate_on_device(bytes, what), static_cast<size_t>(bytes)) {
   if (bytes == 0) return;
   try {
+    check(cudaGetDevice(&device_), what);
     const Stream stream;
     check(cudaMemsetAsync(data(), 0, this->bytes(), stream.get()), what);
     stream.synchronize(what);
@@ -60,7 +61,11 @@ DeviceMemory::DeviceMemory(int64_t bytes, const char* what)
   }
 }
 
-DeviceMemory::~DeviceMemory() { cudaFree(data()); }
+DeviceMemory::~DeviceMemory() {
+  // Or a thread that never used a device would open the first one.
+  cudaSetDevice(device_);
+  cudaFree(data());
+}
 
 PinnedMemory::PinnedMemory(int64_t bytes, const char* what)
     : Memory(allocate_on_host(bytes, what), static_cast<size_t>(bytes)) {

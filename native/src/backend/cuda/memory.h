@@ -19,6 +19,9 @@ class DeviceMemory final : public Memory {
   T* as() const {
     return static_cast<T*>(data());
   }
+
+ private:
+  int device_ = 0;
 };
 
 // Page-locked memory of the host: copies from and to it run beside the host, and kernels can read and write

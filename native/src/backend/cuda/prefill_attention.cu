@@ -468,14 +468,16 @@ __global__ void __launch_bounds__(kThreads, 2) tensor_kernel(const AttentionPara
   }
 }
 
-// Calls `use` with the kernel for the shape and the shared memory it takes.
+// Calls `use` with the kernel, the shared memory it takes for the shape, and the most it takes for any shape:
+// the kernel's limit is one for all models of the process.
 template <ElementType kType, ElementType kKv, int kHeadSize, typename Use>
 void with_way(int32_t group, bool decode, const Use& use) {
   using Tile = Tiling<kKv, kHeadSize>;
   if (decode) {
-    use(tensor_kernel<kType, kKv, kHeadSize, true>, Tile::decode_bytes(std::min(kWarpRows, group)));
+    use(tensor_kernel<kType, kKv, kHeadSize, true>, Tile::decode_bytes(std::min(kWarpRows, group)),
+        Tile::decode_bytes(kWarpRows));
   } else {
-    use(tensor_kernel<kType, kKv, kHeadSize, false>, Tile::kPrefillBytes);
+    use(tensor_kernel<kType, kKv, kHeadSize, false>, Tile::kPrefillBytes, Tile::kPrefillBytes);
   }
 }
 
@@ -513,10 +515,10 @@ void with_kernel(const QkvShape& shape, bool decode, const Use& use) {
 }  // namespace
 
 void prepare_tensor(const QkvShape& shape, const AttentionLimits& limits, AttentionLaunch& launch) {
-  with_kernel(shape, false, [](auto kernel, int bytes) { allow_shared_bytes(kernel, bytes); });
+  with_kernel(shape, false, [](auto kernel, int, int most) { allow_shared_bytes(kernel, most); });
   if (shape.heads == shape.layout.kv_heads) return;
-  with_kernel(shape, true, [&](auto kernel, int bytes) {
-    allow_shared_bytes(kernel, bytes);
+  with_kernel(shape, true, [&](auto kernel, int bytes, int most) {
+    allow_shared_bytes(kernel, most);
     int resident = 0;
     check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, kThreads, bytes),
           "asking for the occupancy of attention");
@@ -526,7 +528,7 @@ void prepare_tensor(const QkvShape& shape, const AttentionLimits& limits, Attent
 
 void grouped_decode_attention(cudaStream_t stream, const AttentionArguments& arguments) {
   const AttentionLaunch& how = arguments.launch;
-  with_kernel(arguments.shape, true, [&](auto kernel, int bytes) {
+  with_kernel(arguments.shape, true, [&](auto kernel, int bytes, int) {
     const LaunchShape shape{dim3(how.decode_blocks), dim3(kThreads), static_cast<size_t>(bytes), true};
     launch(kernel, shape, stream, attention_parameters(arguments));
   });
@@ -534,7 +536,7 @@ void grouped_decode_attention(cudaStream_t stream, const AttentionArguments& arg
 
 void prefill_attention(cudaStream_t stream, const AttentionArguments& arguments) {
   const AttentionPlan& plan = arguments.plan;
-  with_kernel(arguments.shape, false, [&](auto kernel, int bytes) {
+  with_kernel(arguments.shape, false, [&](auto kernel, int bytes, int) {
     const LaunchShape shape{dim3(plan.prefill_work * arguments.shape.layout.kv_heads), dim3(kThreads),
                             static_cast<size_t>(bytes), true};
     launch(kernel, shape, stream, attention_parameters(arguments));
