@@ -1,9 +1,11 @@
 #include <cuda_runtime_api.h>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/graphs.h"
 #include "backend/cuda/step_metadata.h"
 #include "cuda_support.h"
 #include "operator_support.h"
@@ -34,18 +36,30 @@ cuda::AttentionLimits attention_limits(const ContextLimits& limits) {
 
 }  // namespace
 
-TEST_CASE("decode buckets: 1, 2, 4, 8, by 8 to 64, by 16 to 256, and each holds what is rounded up to it") {
-  std::vector<int32_t> buckets;
-  for (int32_t bucket = 1; bucket != 0; bucket = cuda::next_decode_bucket(bucket)) buckets.push_back(bucket);
-  std::vector<int32_t> expected = {1, 2, 4, 8};
-  for (int32_t bucket = 16; bucket <= 64; bucket += 8) expected.push_back(bucket);
-  for (int32_t bucket = 80; bucket <= 256; bucket += 16) expected.push_back(bucket);
-  CHECK(buckets == expected);
-  for (int32_t entries = 1; entries <= 256; entries++) {
-    const auto bucket = std::lower_bound(expected.begin(), expected.end(), entries);
-    CHECK(cuda::decode_bucket(entries) == *bucket);
+TEST_CASE(
+    "decode buckets: 1, 2, 4, 8, by 8 to 64, by 16 to 256 or to the largest batch, and each holds what is "
+    "rounded up to it") {
+  std::vector<int32_t> ladder = {1, 2, 4, 8};
+  for (int32_t bucket = 16; bucket <= 64; bucket += 8) ladder.push_back(bucket);
+  for (int32_t bucket = 80; bucket <= 256; bucket += 16) ladder.push_back(bucket);
+  for (const int32_t largest : {1, 3, 8, 9, 64, 100, 255, 256, 257, 5000}) {
+    CAPTURE(largest);
+    std::vector<int32_t> expected;
+    for (const int32_t bucket : ladder) {
+      if (bucket < largest) expected.push_back(bucket);
+    }
+    if (largest <= 256) expected.push_back(largest);
+    std::vector<int32_t> buckets;
+    for (int32_t bucket = 1; bucket != 0; bucket = cuda::next_decode_bucket(bucket, largest)) {
+      buckets.push_back(bucket);
+    }
+    CHECK(buckets == expected);
+    for (int32_t entries = 1; entries <= expected.back(); entries++) {
+      const auto bucket = std::lower_bound(expected.begin(), expected.end(), entries);
+      CHECK(cuda::decode_bucket(entries, largest) == *bucket);
+    }
+    CHECK(cuda::decode_bucket(expected.back() + 1, largest) == 0);
   }
-  CHECK(cuda::decode_bucket(257) == 0);
 }
 
 TEST_CASE("metadata: arrays do not overlap, and lie where they lay for every batch of the same sizes") {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 #include <string>
 
 #include "abi/guard.h"
@@ -11,10 +10,6 @@ using namespace weir::abi;
 
 namespace {
 
-constexpr int32_t kDefaultBlockSize = 16;
-constexpr int32_t kDefaultSequences = 65536;
-constexpr int32_t kMaxSequences = 1 << 20;
-
 // Runs `work` on the cache with its lock held.
 template <typename Work>
 void with_cache(weir_cache* handle, Work&& work) {
@@ -24,34 +19,6 @@ void with_cache(weir_cache* handle, Work&& work) {
 }
 
 }  // namespace
-
-weir_cache_options weir::abi::checked_cache_options(const weir_cache_options* options) {
-  weir_cache_options checked = optional(options, "options");
-  if (checked.block_size == 0) checked.block_size = kDefaultBlockSize;
-  if (checked.max_sequences == 0) checked.max_sequences = kDefaultSequences;
-  check_range("weir_cache_options.block_size", checked.block_size, 1, WEIR_MAX_BLOCK_SIZE);
-  check_range("weir_cache_options.blocks", checked.blocks, 0, kMaxBlocks);
-  check_range("weir_cache_options.bytes", checked.bytes, 0, std::numeric_limits<int64_t>::max());
-  check_range("weir_cache_options.swap_blocks", checked.swap_blocks, 0, kMaxBlocks);
-  check_range("weir_cache_options.max_sequences", checked.max_sequences, 1, kMaxSequences);
-  return checked;
-}
-
-weir_cache_options weir::abi::with_blocks(weir_cache_options options, const KvLayout& layout) {
-  if (options.blocks == 0 && options.bytes != 0) {
-    options.blocks = std::min(options.bytes / layout.block_bytes(), kMaxBlocks);
-    if (options.blocks == 0) {
-      throw invalid_argument("weir_cache_options.bytes is " + std::to_string(options.bytes) +
-                             ", and one block of " + std::to_string(options.block_size) + " tokens takes " +
-                             std::to_string(layout.block_bytes()));
-    }
-  }
-  const int64_t most = std::numeric_limits<int64_t>::max() / layout.block_bytes();
-  if (options.blocks > most || options.swap_blocks > most) {
-    throw Error(WEIR_OUT_OF_MEMORY, "the KV pool or swap space would have more than 2^63 bytes");
-  }
-  return options;
-}
 
 weir_status weir_cache_create(weir_model* model, const weir_cache_options* options, weir_cache** cache,
                               weir_error* error) {

@@ -34,13 +34,6 @@ void describe(const ModelConfig& config, int64_t weight_bytes, const KvElement& 
 
 }  // namespace
 
-weir_model_options weir::abi::checked_model_options(const weir_model_options* options) {
-  const weir_model_options checked = optional(options, "options");
-  check_range("weir_model_options.reserved", checked.reserved, 0, 0);
-  if (checked.progress != nullptr) sized(checked.progress, "options->progress");
-  return checked;
-}
-
 weir_status weir_model_inspect(const char* directory, const weir_model_options* options,
                                weir_model_info* info, weir_error* error) {
   return guard(error, [&] {

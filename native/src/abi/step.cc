@@ -9,11 +9,6 @@ using namespace weir::abi;
 
 namespace {
 
-constexpr int32_t kDefaultEntries = 256;
-constexpr int32_t kDefaultTokens = 2048;
-constexpr int32_t kMaxEntries = 65536;
-constexpr int32_t kMaxTokens = 1 << 20;
-
 // Marks a step as running for as long as it lives.
 class Running {
  public:
@@ -29,16 +24,6 @@ class Running {
 };
 
 }  // namespace
-
-weir_step_options weir::abi::checked_step_options(const weir_step_options* options) {
-  weir_step_options checked = optional(options, "options");
-  if (checked.max_entries == 0) checked.max_entries = kDefaultEntries;
-  if (checked.max_tokens == 0) checked.max_tokens = kDefaultTokens;
-  check_range("weir_step_options.max_entries", checked.max_entries, 1, kMaxEntries);
-  check_range("weir_step_options.max_tokens", checked.max_tokens, 1, kMaxTokens);
-  check_range("weir_step_options.max_top_logprobs", checked.max_top_logprobs, 0, WEIR_MAX_TOP_LOGPROBS);
-  return checked;
-}
 
 weir_status weir_step_create(weir_cache* cache, const weir_step_options* options, weir_step** step,
                              weir_error* error) {

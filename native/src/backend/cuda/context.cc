@@ -32,6 +32,11 @@ AttentionLimits attention_limits(const Device& device, const ContextLimits& limi
   return attention;
 }
 
+// Most decodes in one step, each of which samples.
+int32_t largest_decode(const ContextLimits& limits) {
+  return std::min(limits.max_samples, limits.max_tokens);
+}
+
 // What sampling needs besides the logits, in pinned memory and on the device: the parameters and what comes
 // back.
 struct SampleMemory {
@@ -91,7 +96,7 @@ class CudaContext final : public Context {
     device_->use();
     // Entries that belong to no sequence: computed, and written nowhere.
     const StepBatch nothing;
-    for (int32_t bucket = 1; bucket != 0 && bucket <= largest_bucket(); bucket = next_decode_bucket(bucket)) {
+    for (int32_t bucket = 1; bucket != 0; bucket = next_decode_bucket(bucket, largest_decode(limits_))) {
       finish_on_error([&] {
         metadata_.upload(nothing, bucket, stream_.get());
         const StepBatch padded = padded_to(nothing, bucket);
@@ -114,7 +119,7 @@ class CudaContext final : public Context {
     finish_on_error([&] {
       if (pool != nullptr) static_cast<CudaKvPool*>(pool)->order_before(stream_.get(), batch);
       const bool decodes = batch.tokens == batch.entries && batch.samples == batch.entries;
-      const int32_t bucket = decodes ? decode_bucket(batch.entries) : 0;
+      const int32_t bucket = decodes ? decode_bucket(batch.entries, largest_decode(limits_)) : 0;
       if (graphs_.has(bucket)) {
         upload(batch, bucket);
         const Range replay("graph");
@@ -215,14 +220,6 @@ class CudaContext final : public Context {
       cudaGetLastError();
       throw;
     }
-  }
-
-  int32_t largest_bucket() const {
-    int32_t largest = 0;
-    for (int32_t bucket = 1; bucket != 0; bucket = next_decode_bucket(bucket)) {
-      if (bucket <= std::min(limits_.max_samples, limits_.max_tokens)) largest = bucket;
-    }
-    return largest;
   }
 
   void upload(const StepBatch& batch, int32_t entries) {
@@ -369,9 +366,7 @@ int64_t context_bytes(const Device& device, const ContextLimits& limits) {
 int64_t graph_bytes(const Device& device, const ContextLimits& limits, int32_t layers) {
   if (!device.graphs()) return 0;
   int64_t graphs = 0;
-  for (int32_t bucket = 1; bucket != 0; bucket = next_decode_bucket(bucket)) {
-    graphs += bucket <= std::min(limits.max_samples, limits.max_tokens) ? 1 : 0;
-  }
+  for (int32_t bucket = 1; bucket != 0; bucket = next_decode_bucket(bucket, largest_decode(limits))) graphs++;
   // At most ten kernels a layer, and those before and after the layers.
   return graphs * Graphs::bytes_of(int64_t{layers} * 10 + 8);
 }

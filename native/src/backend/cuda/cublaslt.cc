@@ -63,10 +63,9 @@ std::shared_ptr<const CublasLt> CublasLt::load() {
     loaded_from = paths.front();
     return loaded;
   }
-  unavailable(
-      "no CUDA device can be used without cuBLASLt, which was not found (" + tried +
-      "); install it (it comes with the CUDA toolkit, and with org.bytedeco:cuda's redist jars), or set "
-      "WEIR_CUBLASLT to the path of libcublasLt.so");
+  unavailable("no CUDA device can be used without cuBLASLt, which was not found (" + tried +
+              "); install it (it comes with the CUDA toolkit, and as NVIDIA's package libcublas), or set "
+              "WEIR_CUBLASLT to the path of libcublasLt.so");
 }
 
 CublasLt::CublasLt(void* library, std::string path) : library_(library), path_(std::move(path)) {
@@ -98,8 +97,6 @@ CublasLt::CublasLt(void* library, std::string path) : library_(library), path_(s
   find(MatmulAlgoCheck, "cublasLtMatmulAlgoCheck");
   find(Matmul, "cublasLtMatmul");
 }
-
-CublasLt::~CublasLt() = default;
 
 std::string CublasLt::describe() const {
   return "cuBLASLt " + version_text(GetVersion()) + " (" + path_ + "), own kernels";

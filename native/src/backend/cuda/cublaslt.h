@@ -50,7 +50,6 @@ class CublasLt {
   // WEIR_DEVICE_UNAVAILABLE if it is not there, or of another version.
   static std::shared_ptr<const CublasLt> load();
 
-  ~CublasLt();
   CublasLt(const CublasLt&) = delete;
   CublasLt& operator=(const CublasLt&) = delete;
 

@@ -9,6 +9,14 @@
 
 namespace weir::cuda {
 
+// The sizes that batches of decodes are padded to: 1, 2, 4, 8, then by 8 to 64, by 16 to 256, as far as they
+// are below `largest`, and `largest` itself if it is at most kLargestDecodeBucket.
+constexpr int32_t kLargestDecodeBucket = 256;
+// The one for so many entries; 0 if there is none.
+int32_t decode_bucket(int32_t entries, int32_t largest);
+// The one after `bucket`; 0 after the last.
+int32_t next_decode_bucket(int32_t bucket, int32_t largest);
+
 class Graphs {
  public:
   Graphs() = default;

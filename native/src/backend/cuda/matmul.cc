@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "backend/cuda/error.h"
+#include "backend/cuda/graphs.h"
 #include "backend/cuda/operators.h"
-#include "backend/cuda/step_metadata.h"
 #include "core/error.h"
 
 namespace weir::cuda {
@@ -18,7 +18,7 @@ constexpr const char* kMultiplying = "multiplying by a weight";
 // Proposals of cuBLASLt that are timed.
 constexpr int kProposals = 8;
 // More rows than this are not timed: with so much to compute the first proposal is good.
-constexpr int64_t kTimedRows = 256;
+constexpr int64_t kTimedRows = kLargestDecodeBucket;
 constexpr int kRepetitions = 3;
 
 lt::DataType data_type_of(ElementType type) {
@@ -272,7 +272,7 @@ std::unique_ptr<Matmul::Plan> Matmul::make_plan(cudaStream_t stream, const Shape
   }
   if (shape.rows <= kTimedRows) {
     Shape bucket = shape;
-    bucket.rows = decode_bucket(static_cast<int32_t>(shape.rows));
+    bucket.rows = decode_bucket(static_cast<int32_t>(shape.rows), kLargestDecodeBucket);
     const auto timed = timed_.find(bucket);
     if (timed == timed_.end()) {
       std::unique_ptr<Plan> plan = fastest_plan(stream, shape, operands);

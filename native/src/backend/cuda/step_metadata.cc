@@ -41,19 +41,6 @@ MetadataLayout::MetadataLayout(int32_t entries, int32_t tokens, int32_t samples,
   block_tables = end;
 }
 
-int32_t decode_bucket(int32_t entries) {
-  int32_t bucket = 1;
-  while (bucket != 0 && bucket < entries) bucket = next_decode_bucket(bucket);
-  return bucket;
-}
-
-int32_t next_decode_bucket(int32_t bucket) {
-  if (bucket < 8) return bucket * 2;
-  if (bucket < 64) return bucket + 8;
-  if (bucket < 256) return bucket + 16;
-  return 0;
-}
-
 int64_t StepMetadata::bytes(const ContextLimits& limits, const AttentionLimits& attention) {
   return largest_layout(limits, attention).block_tables +
          aligned(int64_t{limits.max_entries} * blocks_of_context(limits) * 4);

@@ -23,12 +23,6 @@ struct MetadataLayout {
   int64_t block_tables;  // the last: as long as the batch has blocks
 };
 
-// The sizes that batches of decodes are padded to: 1, 2, 4, 8, then by 8 to 64, by 16 to 256; 0 if there is
-// none for so many.
-int32_t decode_bucket(int32_t entries);
-// The next larger one, 0 after the last.
-int32_t next_decode_bucket(int32_t bucket);
-
 // Two copies of the arrays of one step, pinned and on the device. Blocks may be shared, so the block tables
 // of a batch may be longer than the pool, up to every entry having the longest context.
 class StepMetadata {
